@@ -1,0 +1,32 @@
+"""What all tests share: golden files that one flag rewrites, and quiet hypothesis profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("netsim", deadline=None, derandomize=True)  # a slow machine is no failure, a run repeats
+settings.load_profile("netsim")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite golden files with what the code says now")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, Path], None]:
+    """Compare text with a golden file, or write the file under --update-golden."""
+
+    def compare(text: str, path: Path) -> None:
+        __tracebackhide__ = True
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            return
+        assert path.is_file(), f"no golden file {path.name}: run with --update-golden and read the diff"
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare
