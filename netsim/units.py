@@ -7,7 +7,9 @@ Source: design/scenario-format.md, "Durations take ns us ms s m h ...".
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TypeAlias
 
 Ns: TypeAlias = int
@@ -18,12 +20,14 @@ NS_PER_S = 1_000_000_000
 
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 _DURATION = re.compile(_NUMBER + r"\s*(ns|us|ms|s|m|h)")
-_DURATION_NS = {"ns": 1, "us": NS_PER_US, "ms": NS_PER_MS, "s": NS_PER_S, "m": 60 * NS_PER_S, "h": 3600 * NS_PER_S}
+_DURATION_NS = MappingProxyType(
+    {"ns": 1, "us": NS_PER_US, "ms": NS_PER_MS, "s": NS_PER_S, "m": 60 * NS_PER_S, "h": 3600 * NS_PER_S}
+)
 _RATE = re.compile(_NUMBER + r"\s*(bit|kbit|Mbit|Gbit)")
-_RATE_BPS = {"bit": 1, "kbit": 1_000, "Mbit": 1_000_000, "Gbit": 1_000_000_000}
+_RATE_BPS = MappingProxyType({"bit": 1, "kbit": 1_000, "Mbit": 1_000_000, "Gbit": 1_000_000_000})
 _PACKET_RATE = re.compile(_NUMBER + r"\s*pps")
 _SIZE = re.compile(_NUMBER + r"\s*(B|kB|MB|GB)?")
-_SIZE_OCTETS = {None: 1, "B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+_SIZE_OCTETS = MappingProxyType({None: 1, "B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000})
 _SHARE = re.compile(_NUMBER + r"\s*%")
 
 
@@ -47,7 +51,9 @@ def seconds(value: Ns) -> float:
     return value / NS_PER_S
 
 
-def _scaled(text: str, pattern: re.Pattern[str], factors: dict[str, int] | dict[str | None, int], what: str) -> int:
+def _scaled(
+    text: str, pattern: re.Pattern[str], factors: Mapping[str, int] | Mapping[str | None, int], what: str
+) -> int:
     match = pattern.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a {what}")

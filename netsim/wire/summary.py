@@ -7,54 +7,62 @@ and offset, no guessing of applications by port, and no line is longer than one.
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from netsim.addr import ZERO_MAC, ip_str, mac_str
 from netsim.wire import arp, icmp, ipv4, tcp, udp
 from netsim.wire.ether import ETH_HLEN, ETH_P_802_3_MIN, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, parse_ether
 from netsim.wire.octets import Octets, Truncated
 
-_PROTOCOLS = {
+_PROTOCOLS = MappingProxyType({
     ipv4.IPPROTO_ICMP: "icmp", ipv4.IPPROTO_TCP: "tcp", ipv4.IPPROTO_UDP: "udp", ipv4.IPPROTO_GRE: "gre",
     ipv4.IPPROTO_SCTP: "sctp", ipv4.IPPROTO_IGMP: "igmp", ipv4.IPPROTO_ESP: "esp",
-}  # fmt: skip
+})  # fmt: skip
 
 _TCP_FLAGS = (
     (tcp.TCPHDR_FIN, "F"), (tcp.TCPHDR_SYN, "S"), (tcp.TCPHDR_RST, "R"), (tcp.TCPHDR_PSH, "P"), (tcp.TCPHDR_ACK, "."),
     (tcp.TCPHDR_URG, "U"), (tcp.TCPHDR_ECE, "E"), (tcp.TCPHDR_CWR, "W"),
 )  # fmt: skip
 
-_UNREACHABLE = {
-    icmp.ICMP_NET_UNREACH: "net {} unreachable",
-    icmp.ICMP_HOST_UNREACH: "host {} unreachable",
-    icmp.ICMP_SR_FAILED: "{} unreachable - source route failed",
-    icmp.ICMP_NET_UNKNOWN: "net {} unreachable - unknown",
-    icmp.ICMP_HOST_UNKNOWN: "host {} unreachable - unknown",
-    icmp.ICMP_HOST_ISOLATED: "{} unreachable - source host isolated",
-    icmp.ICMP_NET_ANO: "net {} unreachable - admin prohibited",
-    icmp.ICMP_HOST_ANO: "host {} unreachable - admin prohibited",
-    icmp.ICMP_NET_UNR_TOS: "net {} unreachable - tos prohibited",
-    icmp.ICMP_HOST_UNR_TOS: "host {} unreachable - tos prohibited",
-    icmp.ICMP_PKT_FILTERED: "host {} unreachable - admin prohibited filter",
-    icmp.ICMP_PREC_VIOLATION: "host {} unreachable - host precedence violation",
-    icmp.ICMP_PREC_CUTOFF: "host {} unreachable - precedence cutoff",
-}
+_UNREACHABLE = MappingProxyType(
+    {
+        icmp.ICMP_NET_UNREACH: "net {} unreachable",
+        icmp.ICMP_HOST_UNREACH: "host {} unreachable",
+        icmp.ICMP_SR_FAILED: "{} unreachable - source route failed",
+        icmp.ICMP_NET_UNKNOWN: "net {} unreachable - unknown",
+        icmp.ICMP_HOST_UNKNOWN: "host {} unreachable - unknown",
+        icmp.ICMP_HOST_ISOLATED: "{} unreachable - source host isolated",
+        icmp.ICMP_NET_ANO: "net {} unreachable - admin prohibited",
+        icmp.ICMP_HOST_ANO: "host {} unreachable - admin prohibited",
+        icmp.ICMP_NET_UNR_TOS: "net {} unreachable - tos prohibited",
+        icmp.ICMP_HOST_UNR_TOS: "host {} unreachable - tos prohibited",
+        icmp.ICMP_PKT_FILTERED: "host {} unreachable - admin prohibited filter",
+        icmp.ICMP_PREC_VIOLATION: "host {} unreachable - host precedence violation",
+        icmp.ICMP_PREC_CUTOFF: "host {} unreachable - precedence cutoff",
+    }
+)
 
-_REDIRECT = {
-    icmp.ICMP_REDIR_NET: "redirect {} to net {}",
-    icmp.ICMP_REDIR_HOST: "redirect {} to host {}",
-    icmp.ICMP_REDIR_NETTOS: "redirect-tos {} to net {}",
-    icmp.ICMP_REDIR_HOSTTOS: "redirect-tos {} to host {}",
-}
+_REDIRECT = MappingProxyType(
+    {
+        icmp.ICMP_REDIR_NET: "redirect {} to net {}",
+        icmp.ICMP_REDIR_HOST: "redirect {} to host {}",
+        icmp.ICMP_REDIR_NETTOS: "redirect-tos {} to net {}",
+        icmp.ICMP_REDIR_HOSTTOS: "redirect-tos {} to host {}",
+    }
+)
 
-_QUERY = {
-    icmp.ICMP_ECHO: "echo request",
-    icmp.ICMP_ECHOREPLY: "echo reply",
-    icmp.ICMP_TIMESTAMP: "time stamp query",
-    icmp.ICMP_TIMESTAMPREPLY: "time stamp reply",
-    icmp.ICMP_INFO_REQUEST: "information request",
-    icmp.ICMP_INFO_REPLY: "information reply",
-    icmp.ICMP_ADDRESS: "address mask request",
-    icmp.ICMP_ADDRESSREPLY: "address mask reply",
-}
+_QUERY = MappingProxyType(
+    {
+        icmp.ICMP_ECHO: "echo request",
+        icmp.ICMP_ECHOREPLY: "echo reply",
+        icmp.ICMP_TIMESTAMP: "time stamp query",
+        icmp.ICMP_TIMESTAMPREPLY: "time stamp reply",
+        icmp.ICMP_INFO_REQUEST: "information request",
+        icmp.ICMP_INFO_REPLY: "information reply",
+        icmp.ICMP_ADDRESS: "address mask request",
+        icmp.ICMP_ADDRESSREPLY: "address mask reply",
+    }
+)
 
 
 def summary(octets: Octets, link_header: bool = True) -> str:

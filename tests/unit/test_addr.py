@@ -17,7 +17,9 @@ def test_addresses_round_trip_and_print_as_ipaddress_does(value):
     assert addr.parse_ip(addr.ip_str(value)) == value
 
 
-@pytest.mark.parametrize("text", ["", "10.1", "1.2.3.256", "010.0.0.1", "1.2.3.4.5", "a.b.c.d", "1.2.3.4 ", "\u0661.2.3.4"])
+@pytest.mark.parametrize(
+    "text", ["", "10.1", "1.2.3.256", "010.0.0.1", "1.2.3.4.5", "a.b.c.d", "1.2.3.4 ", "\u0661.2.3.4"]
+)
 def test_no_other_text_is_an_address(text):
     with pytest.raises(ValueError, match="is not an IPv4 address"):
         addr.parse_ip(text)

@@ -1,0 +1,48 @@
+"""The command line: one thin file a command, everything heavy imported inside the command that needs it.
+
+Results go to standard output, talk and progress to standard error. Exit status: 0 all expectations hold, 1 one failed,
+2 the input is wrong, 3 a bug in netsim, 4 skipped. May import everything below it; nothing imports it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from netsim.errors import ConfigError, NetsimError
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its status."""
+    from netsim.cli.app import app
+
+    args = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in args
+    args = [arg for arg in args if arg != "--debug"]
+    try:
+        app(args=args, prog_name="netsim")
+    except KeyboardInterrupt:
+        print("netsim: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away: nobody is left to tell
+        sys.exit(0)
+    except Exception as error:  # the one place that turns what nobody expected into an exit status
+        if debug:
+            raise
+        sys.exit(_tell(error))
+
+
+def _tell(error: Exception) -> int:
+    """Say on standard error what went wrong and whose fault it is; return the exit status."""
+    if isinstance(error, ConfigError):
+        print(error, file=sys.stderr)
+        return error.exit_code
+    if isinstance(error, NetsimError):
+        print(f"netsim: {error}", file=sys.stderr)
+    else:
+        print(f"netsim: a bug in netsim: {type(error).__name__}: {error}", file=sys.stderr)
+    code = error.exit_code if isinstance(error, NetsimError) else 3
+    if code == 3:
+        print("netsim: please report it with the traceback that the same command prints with --debug", file=sys.stderr)
+    return code

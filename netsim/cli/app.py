@@ -1,0 +1,49 @@
+"""The typer application: which commands there are, in the order that help lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import typer
+
+from netsim.cli.check import check
+from netsim.cli.diff import diff
+from netsim.cli.doctor import doctor
+from netsim.cli.new import new
+from netsim.cli.plot import plot
+from netsim.cli.run import run
+from netsim.cli.schema import schema
+from netsim.cli.show import show
+from netsim.cli.test import run_folders
+from netsim.cli.topo import topo
+
+_EPILOG = (
+    "Exit status: 0 all expectations hold, 1 one failed, 2 wrong input, 3 a bug in netsim (--debug shows where), "
+    "4 skipped."
+)
+
+_COMMANDS: Mapping[str, Callable[..., None]] = MappingProxyType({
+    "run": run, "check": check, "test": run_folders, "plot": plot, "show": show, "diff": diff, "schema": schema,
+    "new": new, "doctor": doctor,
+})  # fmt: skip
+
+
+def _root() -> None:
+    """Emulate networks of Linux boxes on a virtual clock: policy routing, dead gateways, NAT, from YAML to verdicts.
+
+    Example: netsim run scenarios/dead-gateway.yaml
+    """
+
+
+def build() -> typer.Typer:
+    """Put the application together."""
+    made = typer.Typer(name="netsim", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    made.callback(epilog=_EPILOG)(_root)
+    for name, command in _COMMANDS.items():
+        made.command(name)(command)
+    made.add_typer(topo(), name="topo")
+    return made
+
+
+app = build()

@@ -1,0 +1,52 @@
+"""`netsim plot`: the figures of a finished run, or of a scenario that is run for them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from netsim.cli.options import Seed, Settings, settings
+
+
+def plot(
+    source: Annotated[
+        str, typer.Argument(help="Folder of a run, a result.json, or a scenario file.", metavar="DIR-or-FILE")
+    ],
+    plots: Annotated[
+        list[str] | None,
+        typer.Option("--plot", help="Which plots; default: those of the scenario.", show_default=False),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Where to; default: the run's folder, else here.", show_default=False
+        ),
+    ] = None,
+    seed: Seed = None,
+    set_: Settings = None,
+) -> None:
+    """Draw the plots of a run as SVG and PNG and print the files' names.
+
+    Example: netsim plot scenarios/dead-gateway.yaml --out figures
+    """
+    from pathlib import Path
+
+    from netsim.scenario.plots import save_plots
+    from netsim.scenario.result import Result
+
+    path = Path(source)
+    if path.suffix in {".yaml", ".yml"}:
+        from netsim.cli.output import progress
+        from netsim.scenario.load import load
+        from netsim.scenario.runner import run_scenario
+
+        scenario = load(source, settings=settings(set_, seed))
+        with progress(scenario.name) as bar:
+            result = run_scenario(scenario, progress=bar)
+        folder = Path(out or ".")
+    else:
+        result = Result.load(path)
+        folder = Path(out) if out else path if path.is_dir() else path.parent
+    for file in save_plots(result, folder, tuple(plots or ())):
+        typer.echo(str(file))

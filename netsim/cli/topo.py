@@ -1,0 +1,101 @@
+"""`netsim topo`: list, draw and convert topologies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from netsim.cli.options import Json
+
+_FILE = Annotated[str, typer.Argument(help="Topology or scenario file: .yaml, .graphml, .gml, .json.", metavar="FILE")]
+
+
+def topo() -> typer.Typer:
+    """Build the group of topology commands."""
+    group = typer.Typer(no_args_is_help=True, help="List, draw and convert topologies.")
+    group.command("list")(list_)
+    group.command()(draw)
+    group.command()(convert)
+    return group
+
+
+def list_(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files or folders; default: topologies.", metavar="PATHS", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List topology files with their nodes, links and gateways.
+
+    Example: netsim topo list topologies
+    """
+    from netsim.cli.output import rows
+    from netsim.scenario.load import load_topology
+
+    found: list[dict[str, Any]] = []  # Any: JSON values
+    for path in [Path(each) for each in paths or ["topologies"]]:
+        for file in sorted(path.glob("*.*")) if path.is_dir() else [path]:
+            topology = load_topology(file)
+            found.append({
+                "file": str(file), "name": topology.name, "nodes": len(topology.nodes), "links": len(topology.links),
+                "gateways": list(topology.gateways), "about": topology.about,
+            })  # fmt: skip
+    if json:
+        from json import dumps
+
+        typer.echo(dumps(found, indent=2, ensure_ascii=False))
+        return
+    rows([
+        [each["file"], f"{each['nodes']} nodes", f"{each['links']} links", ",".join(each["gateways"]), each["about"]]
+        for each in found
+    ])  # fmt: skip
+
+
+def draw(
+    file: _FILE,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="FILE", help="Picture to write; default: NAME.svg here.", show_default=False),
+    ] = None,
+) -> None:
+    """Draw a topology as SVG, PNG or PDF, by the suffix of --out.
+
+    Example: netsim topo draw topologies/two-isps.yaml --out two-isps.png
+    """
+    from netsim.scenario.load import load
+    from netsim.scenario.plots import draw_topology
+
+    topology = load(file, kind="any").effective_topology()
+    target = Path(out) if out else Path(Path(file).stem + ".svg")
+    draw_topology(topology, target)
+    typer.echo(str(target))
+
+
+def convert(
+    source: _FILE,
+    target: Annotated[str, typer.Argument(help="File to write; its suffix says how.", metavar="OUT")],
+) -> None:
+    """Convert a topology between YAML, GraphML, GML and node-link JSON.
+
+    Example: netsim topo convert topologies/two-isps.yaml two-isps.graphml
+    """
+    from netsim.errors import ConfigError, Problem
+    from netsim.scenario.load import load
+    from netsim.topology.importers import GraphError, write_graph
+    from netsim.topology.yaml_text import to_yaml
+
+    topology = load(source, kind="any").effective_topology()
+    path = Path(target)
+    try:
+        if path.suffix in {".yaml", ".yml"}:
+            path.write_text(to_yaml(topology), encoding="utf-8")
+        else:
+            write_graph(topology, path)
+    except GraphError as error:
+        raise ConfigError(Problem(target, 0, 0, "", str(error), "or .yaml")) from error
+    except OSError as error:
+        raise ConfigError(Problem(target, 0, 0, "", f"cannot be written: {error.strerror}")) from error
+    typer.echo(target)

@@ -1,0 +1,4 @@
+"""Figures and ladders, made from plain data values alone, so that a saved run can be drawn again.
+
+The only place of netsim that imports matplotlib, and only inside the functions that draw. May import observe and below.
+"""

@@ -1,0 +1,84 @@
+"""The files of a run: result.json, trace.jsonl, capture.pcapng, plots, report.html.
+
+Source: design/scenario-format.md, "Result", last sentence.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import IO
+
+from netsim.errors import ConfigError, Problem
+from netsim.observe.capture import Capture, resolve_points
+from netsim.observe.filter import compile_filter
+from netsim.observe.plot.ladder import Ladder, mermaid, text_ladder
+from netsim.scenario.gather import Ends
+from netsim.scenario.model import Scenario
+from netsim.scenario.result import Result
+from netsim.topology.model import Topology
+from netsim.trace.bus import Bus
+from netsim.trace.records import (
+    CommandRun,
+    ConnectionEvent,
+    Dropped,
+    FlowError,
+    NatMapped,
+    NeighChange,
+    Record,
+    RouteEvent,
+    WorldEvent,
+    as_json,
+)
+from netsim.wire.drop import OTHERHOST
+
+TRACED: tuple[type, ...] = (
+    WorldEvent, NeighChange, NatMapped, RouteEvent, CommandRun, Dropped, FlowError, ConnectionEvent,
+)  # fmt: skip
+"""What trace.jsonl holds: what happened and why, without the frames, which are in capture.pcapng."""
+
+
+class Outputs:
+    """Writes into one folder while the run goes on; `finish` writes the rest. Raises ConfigError when it cannot."""
+
+    def __init__(self, folder: Path, bus: Bus, scenario: Scenario, topology: Topology, ends: Ends) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._trace: IO[str] = (folder / "trace.jsonl").open("w", encoding="utf-8")
+            self._pcap: IO[bytes] | None = (folder / "capture.pcapng").open("wb") if scenario.observe.pcap else None
+        except OSError as error:
+            raise ConfigError(Problem("--out", 0, 0, "", f"{folder} cannot be written: {error.strerror}")) from error
+        addresses = {
+            (name, dev): ", ".join(texts) for name, node in topology.nodes.items() for dev, texts in node.addr.items()
+        }
+        self._capture: Capture | None = None
+        if self._pcap is not None:
+            self._capture = Capture(
+                bus, resolve_points(scenario.observe.pcap, ends), file=self._pcap,
+                describe=lambda node, dev: addresses.get((node, dev), ""),
+            )  # fmt: skip
+        self._ladder = Ladder(bus, compile_filter("")) if "ladder" in scenario.observe.plot else None
+        bus.subscribe(TRACED, self._record)
+
+    def _record(self, record: Record) -> None:
+        if isinstance(record, Dropped) and record.reason == OTHERHOST:
+            return  # what a hub copies to those it is not for: every frame, and no news
+        json.dump(as_json(record), self._trace, ensure_ascii=False, separators=(",", ":"))
+        self._trace.write("\n")
+
+    def finish(self, result: Result) -> None:
+        """Close the streams, write the result, the plots and the report."""
+        from netsim.observe.report import report_html
+        from netsim.scenario.plots import save_plots, svg_figures
+
+        self._trace.close()
+        if self._capture is not None and self._pcap is not None:
+            self._capture.close()
+            self._pcap.close()
+        (self.folder / "result.json").write_text(result.to_json(indent=2) + "\n", encoding="utf-8")
+        if self._ladder is not None:
+            (self.folder / "ladder.txt").write_text(text_ladder(self._ladder.steps) + "\n", encoding="utf-8")
+            (self.folder / "ladder.mmd").write_text(mermaid(self._ladder.steps) + "\n", encoding="utf-8")
+        save_plots(result, self.folder)
+        (self.folder / "report.html").write_text(report_html(result.to_dict(), svg_figures(result)), encoding="utf-8")

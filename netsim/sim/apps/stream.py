@@ -1,0 +1,224 @@
+"""A TCP socket as a conversation sees it: generators that wait in simpy for what the kernel says next."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from typing import Any
+
+import simpy
+
+from netsim.addr import Ip, ip_str
+from netsim.sim.node import Node
+from netsim.stack.errno import EAGAIN, EINPROGRESS, NAMES, Refusal
+from netsim.stack.requests import (
+    Accept,
+    Bind,
+    Close,
+    Connect,
+    Listen,
+    Receive,
+    Send,
+    Shutdown,
+    Socket,
+    SocketName,
+    TakeErrors,
+)
+
+Story = Generator[simpy.Event, Any, Any]  # what a simpy process is made of
+
+
+class StreamError(Exception):
+    """The connection broke: `errno` as the kernel gives it, `offender` who said so ("" for this host)."""
+
+    def __init__(self, errno: int, offender: str = "") -> None:
+        self.errno = errno
+        self.offender = offender
+        super().__init__(NAMES[errno])
+
+    @property
+    def ending(self) -> str:
+        """The connection event this is: refused, reset or timed_out."""
+        name = NAMES[self.errno]
+        if name == "ECONNREFUSED":
+            return "refused"
+        return "reset" if name in ("ECONNRESET", "EPIPE", "ECONNABORTED") else "timed_out"
+
+
+class Stream:
+    """One socket of one node. Every method that may wait is a generator: `yield from stream.read()`."""
+
+    def __init__(self, node: Node, fd: int) -> None:
+        self.node = node
+        self.fd = fd
+        self._news: deque[str] = deque()
+        self._waiting: simpy.Event | None = None
+        self._rest = b""
+        self.eof = False
+        node.listen(fd, self._wake)
+
+    @classmethod
+    def open(cls, node: Node, *, src: Ip = 0, sport: int = 0, dev: str = "", ttl: int = 0, tos: int = 0) -> Stream:
+        """Open a socket, bound where asked. Raises StreamError when the kernel refuses."""
+        fd = node.request(Socket(kind="tcp", dev=dev, ttl=ttl, tos=tos, recverr=True))
+        if isinstance(fd, Refusal):
+            raise StreamError(fd.errno)
+        stream = cls(node, fd)
+        if src or sport:
+            bound = node.request(Bind(fd=fd, addr=src, port=sport))
+            if isinstance(bound, Refusal):
+                stream.close()
+                raise StreamError(bound.errno)
+        return stream
+
+    def _wake(self, event: str) -> None:
+        self._news.append(event)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.succeed()
+
+    def _wait(self) -> Story:
+        """Wait for news; an error raises, "closed" counts as the end of the stream."""
+        if not self._news:
+            self._waiting = self.node.world.env.event()
+            yield self._waiting
+        event = self._news.popleft()
+        if event == "error":
+            self._raise()
+        return event
+
+    def _raise(self) -> None:
+        errors = self.node.request(TakeErrors(fd=self.fd))
+        if isinstance(errors, Refusal) or not errors:
+            return
+        last = errors[-1]
+        raise StreamError(last.errno, ip_str(last.offender) if last.offender else "")
+
+    @property
+    def conn(self) -> str:
+        """Both ends as "src:port>dst:port"."""
+        name = self.node.request(SocketName(fd=self.fd))
+        if isinstance(name, Refusal):
+            return ""
+        return f"{ip_str(name[0])}:{name[1]}>{ip_str(name[2])}:{name[3]}"
+
+    def begin(self, addr: Ip, port: int) -> None:
+        """Start to connect, without waiting."""
+        answer = self.node.request(Connect(fd=self.fd, addr=addr, port=port))
+        if isinstance(answer, Refusal) and answer.errno != EINPROGRESS:
+            raise StreamError(answer.errno)
+
+    def established(self) -> Story:
+        """Wait until the connection stands."""
+        while True:
+            event = yield from self._wait()
+            if event in ("connected", "writable"):
+                return
+            if event == "readable":
+                self._news.appendleft(event)
+                return
+
+    def write(self, octets: bytes) -> Story:
+        """Hand octets to the kernel, waiting whenever its buffer is full."""
+        at = 0
+        while at < len(octets):
+            taken = self.node.request(Send(fd=self.fd, payload=octets[at : at + 65_536]))
+            if isinstance(taken, Refusal):
+                if taken.errno != EAGAIN:
+                    self._raise()
+                    raise StreamError(taken.errno)
+                yield from self._wait()
+            else:
+                at += taken
+
+    def read(self) -> Story:
+        """Return the octets that are there, waiting for some; b"" at the end of the stream."""
+        if self._rest:
+            octets, self._rest = self._rest, b""
+            return octets
+        while True:
+            taken = self.node.request(Receive(fd=self.fd))
+            if isinstance(taken, bytes):
+                self.eof = self.eof or not taken
+                return taken
+            event = yield from self._wait()
+            if event == "closed":
+                self.eof = True
+                return b""
+
+    def read_exactly(self, count: int) -> Story:
+        """Return `count` octets, fewer when the stream ends before."""
+        parts: list[bytes] = []
+        have = 0
+        while have < count:
+            octets = yield from self.read()
+            if not octets:
+                break
+            parts.append(octets)
+            have += len(octets)
+        whole = b"".join(parts)
+        self._rest = whole[count:] + self._rest
+        return whole[:count]
+
+    def read_line(self) -> Story:
+        """Return text up to CR LF, without it; "" at the end of the stream."""
+        line = b""
+        while b"\r\n" not in line:
+            octets = yield from self.read()
+            if not octets:
+                return line.decode("ascii", "replace")
+            line += octets
+        line, _, rest = line.partition(b"\r\n")
+        self._rest = rest + self._rest
+        return line.decode("ascii", "replace")
+
+    def shutdown(self) -> None:
+        """Say that nothing more will be written."""
+        self.node.request(Shutdown(fd=self.fd))
+
+    def close(self, *, abort: bool = False) -> None:
+        """Give the socket back."""
+        self.node.unlisten(self.fd)
+        self.node.request(Close(fd=self.fd, abort=abort))
+
+
+class Acceptor:
+    """A listening socket. `serve(stream)` makes the story of each accepted connection."""
+
+    def __init__(self, node: Node, port: int, serve: Any, *, addr: Ip = 0) -> None:  # Any: a generator function
+        self.node = node
+        self.port = port
+        self._serve = serve
+        fd = node.request(Socket(kind="tcp"))
+        if isinstance(fd, Refusal):
+            raise StreamError(fd.errno)
+        self.fd = fd
+        bound = node.request(Bind(fd=fd, addr=addr, port=port))
+        if isinstance(bound, Refusal):
+            raise StreamError(bound.errno)
+        self.port = bound
+        node.request(Listen(fd=fd))
+        node.listen(fd, self._accepted)
+
+    def _accepted(self, event: str) -> None:
+        while True:
+            fd = self.node.request(Accept(fd=self.fd))
+            if isinstance(fd, Refusal):
+                return
+            stream = Stream(self.node, fd)
+            self.node.world.env.process(guarded(self._serve(stream), stream))
+
+    def close(self) -> None:
+        """Stop listening."""
+        self.node.unlisten(self.fd)
+        self.node.request(Close(fd=self.fd))
+
+
+def guarded(story: Story, stream: Stream) -> Story:
+    """Run a server's story; a broken connection ends it quietly, as it ends a forked server."""
+    try:
+        yield from story
+    except StreamError:
+        if stream.node.crashed:
+            return
+    stream.close()

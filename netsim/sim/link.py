@@ -1,0 +1,147 @@
+"""Links: the end that plugs into a node, and what cable, hub and switch share.
+
+A link takes a frame from one end and files one simpy event for its arrival at the others. A cut while frames are under
+way loses them: an arrival that finds its end's carrier epoch changed ends as LINK_DOWN.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from netsim.sim.clock import FRAME
+from netsim.sim.impair import Arrival, Line, LineSpec
+from netsim.trace.records import Dropped, FrameCopied
+from netsim.units import Ns
+from netsim.wire import drop
+from netsim.wire.frame import Frame
+
+if TYPE_CHECKING:
+    from netsim.sim.node import Node
+    from netsim.sim.world import World
+
+Tap = Callable[[Ns, Frame], None]
+
+
+class End:
+    """One end of a link: the node and device it is plugged into.
+
+    `plugged` False is an unplugged connector, `muted` an end through which nothing passes though the carrier stays.
+    `epoch` counts carrier losses, so that frames under way then are lost.
+    """
+
+    __slots__ = ("dev", "epoch", "index", "link", "muted", "node", "plugged")
+
+    def __init__(self, link: Link, index: int, node: Node, dev: str) -> None:
+        self.link = link
+        self.index = index
+        self.node = node
+        self.dev = dev
+        self.plugged = True
+        self.muted = False
+        self.epoch = 0
+
+    @property
+    def name(self) -> str:
+        """NODE:IFACE."""
+        return f"{self.node.name}:{self.dev}"
+
+
+class _ArrivalEvent:
+    """The one light event of a hop: what simpy's step() needs, and the frame with the end it reaches."""
+
+    __slots__ = ("_ok", "callbacks", "end", "epoch", "frame")
+
+    def __init__(self, end: End, frame: Frame) -> None:
+        self.callbacks: Any = _ARRIVE  # simpy replaces it by None when the event is processed
+        self._ok = True
+        self.end = end
+        self.epoch = end.epoch
+        self.frame = frame
+
+
+def _arrive(event: _ArrivalEvent) -> None:
+    end = event.end
+    link = end.link
+    link.in_flight -= 1
+    if event.epoch != end.epoch:
+        link.lose(event.frame, drop.LINK_DOWN)
+    elif end.muted:
+        link.lose(event.frame, drop.IFACE_MUTE)
+    else:
+        end.node.receive(end, event.frame)
+
+
+_ARRIVE = (_arrive,)
+
+
+class Link:
+    """What every kind of link is: a name, ends, and a cut that takes the carrier from all of them."""
+
+    kind = "link"
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.ends: list[End] = []
+        self.cut = False
+        self.in_flight = 0
+        self.taps: list[Tap] = []
+
+    def lines(self) -> list[Line]:
+        """Return the lines whose settings an impairment changes, in the order of ends."""
+        raise NotImplementedError  # every link below has its own
+
+    def attach(self, node: Node, dev: str) -> End:
+        """Plug an end into a device."""
+        end = End(self, len(self.ends), node, dev)
+        self.ends.append(end)
+        node.nics[dev] = end
+        return end
+
+    def carrier(self, end: End) -> bool:
+        """Tell whether the device at this end sees a carrier."""
+        return end.plugged and not self.cut
+
+    def send(self, end: End, frame: Frame) -> None:
+        """Take a frame from an end."""
+        raise NotImplementedError  # every link below has its own
+
+    def streams(self, part: str) -> Callable[[str], random.Random]:
+        """Return where a line draws its accidents from: a stream for each link, part and accident."""
+        return lambda accident: self.world.seed.rng(f"link/{self.name}/{part}{accident}")
+
+    def spec(self) -> tuple[LineSpec, ...]:
+        """Return the lines' settings, to give them back after an impairment."""
+        return tuple(line.spec for line in self.lines())
+
+    def _depart(self, end: End, frame: Frame, arrival: Arrival, original: Frame) -> None:
+        """File the arrival of a frame at an end."""
+        self.in_flight += 1
+        event = _ArrivalEvent(end, frame)
+        self.world.env.file(arrival.at, FRAME, event)
+        if self.taps:
+            for tap in self.taps:
+                tap(self.world.env.now, original)
+
+    def frame_of(self, frame: Frame, arrival: Arrival, *, copy: bool) -> Frame:
+        """Return the frame that arrives: the sent one itself, or a new one where octets or identity differ."""
+        if not copy and arrival.octets is frame.octets:
+            return frame
+        if not copy:
+            return Frame(
+                arrival.octets, frame.uid, frame.parent, bad=frame.bad or arrival.bad, link_header=frame.link_header
+            )
+        made = Frame(
+            arrival.octets, self.world.next_uid(), frame.uid, bad=frame.bad or arrival.bad,
+            link_header=frame.link_header,
+        )  # fmt: skip
+        if FrameCopied in self.world.bus.wanted:
+            self.world.bus.publish(FrameCopied(self.world.env.now, self.name, made))
+        return made
+
+    def lose(self, frame: Frame, reason: str) -> None:
+        """End a frame on the wire."""
+        if Dropped in self.world.bus.wanted:
+            self.world.bus.publish(Dropped(self.world.env.now, self.name, "", reason, frame.uid, frame.octets))

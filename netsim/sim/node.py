@@ -1,0 +1,198 @@
+"""A node: a box on the clock. It delivers frames to the box, carries what comes out to links, bus and applications.
+
+One deadline timer a box, moved only earlier: an entry keeps its own expiry inside the box and the timer is filed again
+when it pops early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from netsim.shell.dispatch import run as run_shell
+from netsim.shell.tool import CommandResult
+from netsim.sim.clock import DEADLINE, Timer
+from netsim.sim.link import End
+from netsim.stack.errno import Refusal
+from netsim.stack.netns import Netns
+from netsim.stack.outbox import FrameOut
+from netsim.stack.profile import Profile
+from netsim.stack.requests import Request
+from netsim.trace.records import CommandRun, Dropped, FrameDelivered, FrameSent
+from netsim.units import Ns
+from netsim.wire import drop
+from netsim.wire.frame import Frame
+
+if TYPE_CHECKING:
+    from netsim.sim.world import World
+
+T = TypeVar("T")
+Listener = Callable[[str], None]
+
+
+class Node:
+    """A named box in a world. `silent` and `crashed` let no frame in or out; carriers stay."""
+
+    def __init__(self, world: World, name: str, profile: Profile) -> None:
+        self.world = world
+        self.name = name
+        self.profile = profile
+        self.box = self._new_box()
+        self.nics: dict[str, End] = {}
+        self.silent = False
+        self.crashed = False
+        self._boots = 0
+        self._timer: Timer | None = None
+        self._listeners: dict[int, Listener] = {}
+        self._draining = False
+
+    def _new_box(self) -> Netns:
+        return Netns(self.name, self.profile, self.world.seed.rng(f"node/{self.name}"), self.world.bus.wanted)
+
+    # Into the box
+
+    def receive(self, end: End, frame: Frame) -> None:
+        """Take a frame that arrived at an end."""
+        world = self.world
+        now = world.env.now
+        if self.silent:
+            reason = drop.NODE_CRASHED if self.crashed else drop.NODE_SILENT
+            if Dropped in world.bus.wanted:
+                world.bus.publish(Dropped(now, self.name, end.dev, reason, frame.uid, frame.octets))
+            return
+        if FrameDelivered in world.bus.wanted:
+            world.bus.publish(FrameDelivered(now, self.name, end.dev, frame, end.link.name))
+        world.hops += 1
+        self.box.receive(end.dev, frame, now=now)
+        self.drain()
+
+    def inject(self, dev: str, octets: bytes) -> None:
+        """Let a frame arrive at a device out of nowhere: a person made it, its checksums are theirs."""
+        frame = Frame(octets, self.world.next_uid(), bad=True, link_header=self._link_header(dev))
+        now = self.world.env.now
+        if FrameDelivered in self.world.bus.wanted:
+            self.world.bus.publish(FrameDelivered(now, self.name, dev, frame, ""))
+        self.box.receive(dev, frame, now=now)
+        self.drain()
+
+    def _link_header(self, dev: str) -> bool:
+        device = self.box.interfaces.named(dev)
+        return device is None or device.link_header
+
+    def request(self, req: Request[T]) -> T | Refusal:
+        """Carry out a request in the box, now."""
+        answer = self.box.request(req, now=self.world.env.now)
+        self.drain()
+        return answer
+
+    def sh(self, line: str) -> CommandResult:
+        """Run a command line on the box and record it."""
+        now = self.world.env.now
+        result = run_shell(self.box, line, now=now)
+        if CommandRun in self.world.bus.wanted:
+            self.world.bus.publish(CommandRun(now, self.name, line, result.rc, result.stdout, result.stderr))
+        self.drain()
+        return result
+
+    def carrier(self, dev: str, up: bool) -> None:
+        """Tell the box about a carrier."""
+        self.box.carrier(dev, up, now=self.world.env.now)
+        self.drain()
+
+    def listen(self, fd: int, listener: Listener) -> None:
+        """Call `listener(event)` when a socket has news."""
+        self._listeners[fd] = listener
+
+    def unlisten(self, fd: int) -> None:
+        """Forget a socket."""
+        self._listeners.pop(fd, None)
+
+    # Out of the box
+
+    def drain(self) -> None:
+        """Empty the outbox: records to the bus, frames to the links, wake-ups to the applications; then re-arm.
+
+        A listener may make requests, which drain in turn: the outer drain goes on until nothing is left.
+        """
+        if self._draining:
+            return
+        self._draining = True
+        try:
+            outbox = self.box.outbox
+            bus = self.world.bus
+            while outbox.records or outbox.frames or outbox.wakes:
+                if outbox.records:
+                    records, outbox.records = outbox.records, []
+                    for record in records:
+                        bus.publish(record)
+                if outbox.frames:
+                    frames, outbox.frames = outbox.frames, []
+                    for out in frames:
+                        self._send(out)
+                if outbox.wakes:
+                    wakes, outbox.wakes = outbox.wakes, []
+                    for wake in wakes:
+                        listener = self._listeners.get(wake.fd)
+                        if listener is not None:
+                            listener(wake.event)
+        finally:
+            self._draining = False
+        self._arm()
+
+    def _send(self, out: FrameOut) -> None:
+        """Give a frame to the device's link; without carrier, or silent, it never gets there."""
+        world = self.world
+        end = self.nics.get(out.dev)
+        reason = ""
+        if self.silent:
+            reason = drop.NODE_SILENT
+        elif end is None or not end.link.carrier(end):
+            reason = drop.LINK_DOWN if end is not None else drop.NO_LINK
+        if reason or end is None:
+            if Dropped in world.bus.wanted:
+                world.bus.publish(Dropped(world.env.now, self.name, out.dev, reason, 0, out.octets))
+            return
+        frame = Frame(out.octets, world.next_uid(), out.parent, bad=out.bad, link_header=out.link_header)
+        if FrameSent in world.bus.wanted:
+            world.bus.publish(FrameSent(world.env.now, self.name, out.dev, frame))
+        end.link.send(end, frame)
+
+    def _arm(self) -> None:
+        """File the deadline timer if the box wants to be called earlier than it stands."""
+        at = self.box.next_deadline()
+        if at is None:
+            return
+        timer = self._timer
+        if timer is not None and timer.pending:
+            if timer.at <= at:
+                return
+            timer.cancel()
+        self._timer = self.world.env.at(max(at, self.world.env.now), self._tick, DEADLINE)
+
+    def _tick(self) -> None:
+        """Run what is due; a timer that popped early is filed again by the drain."""
+        self.box.tick(now=self.world.env.now)
+        self.drain()
+
+    # Failures
+
+    def crash(self) -> None:
+        """Lose power: no frame in or out, tables gone. Interfaces and links keep their carriers."""
+        self.silent = self.crashed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._listeners.clear()
+
+    def boot(self) -> Ns:
+        """Start a new, empty box in place of the crashed one; the caller configures it. Returns the instant."""
+        self._boots += 1
+        self.box = Netns(
+            self.name,
+            self.profile,
+            self.world.seed.rng(f"node/{self.name}/boot{self._boots}"),
+            self.world.bus.wanted,
+            now=self.world.env.now,
+        )
+        self.silent = self.crashed = False
+        self._timer = None
+        return self.world.env.now

@@ -1,0 +1,43 @@
+"""A connection's status bits and a packet's place in it, with the kernel's names and values.
+
+Source: include/uapi/linux/netfilter/nf_conntrack_common.h (6.x).
+"""
+
+from __future__ import annotations
+
+IP_CT_ESTABLISHED = 0
+IP_CT_RELATED = 1
+IP_CT_NEW = 2
+IP_CT_IS_REPLY = 3
+IP_CT_ESTABLISHED_REPLY = 3
+IP_CT_RELATED_REPLY = 4
+IP_CT_UNTRACKED = 7
+
+IP_CT_DIR_ORIGINAL = 0
+IP_CT_DIR_REPLY = 1
+
+IPS_EXPECTED = 0x1
+IPS_SEEN_REPLY = 0x2
+IPS_ASSURED = 0x4
+IPS_CONFIRMED = 0x8
+IPS_SRC_NAT = 0x10
+IPS_DST_NAT = 0x20
+IPS_NAT_MASK = IPS_SRC_NAT | IPS_DST_NAT
+IPS_SEQ_ADJUST = 0x40
+IPS_SRC_NAT_DONE = 0x80
+IPS_DST_NAT_DONE = 0x100
+IPS_NAT_DONE_MASK = IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE
+IPS_DYING = 0x200
+IPS_FIXED_TIMEOUT = 0x400
+IPS_NAT_CLASH = 0x1000
+IPS_HELPER = 0x2000
+
+IPCT_NEW = 1 << 0
+IPCT_RELATED = 1 << 1
+IPCT_DESTROY = 1 << 2
+IPCT_REPLY = 1 << 3
+IPCT_ASSURED = 1 << 4
+IPCT_PROTOINFO = 1 << 5
+IPCT_HELPER = 1 << 6
+IPCT_MARK = 1 << 7
+IPCT_SEQADJ = 1 << 8

@@ -1,0 +1,42 @@
+"""What a box hands out: frames, records and socket wake-ups, in the order they came about."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from netsim.trace.records import Record
+
+
+class FrameOut(NamedTuple):
+    """Octets for a device's link. `parent` is the uid of the frame they were made from, 0 when made here.
+
+    `link_header` tells whether they begin with an Ethernet header.
+    """
+
+    dev: str
+    octets: bytes
+    parent: int
+    bad: bool
+    link_header: bool
+
+
+class Wake(NamedTuple):
+    """A socket has news: "readable", "error", "connected", "accepted", "writable", "closed"."""
+
+    fd: int
+    event: str
+
+
+class Outbox:
+    """The one place a box's effects leave by. The owner empties the lists after each call.
+
+    `wants` is the live set of record types somebody subscribed to (the bus's): build no other.
+    """
+
+    __slots__ = ("frames", "records", "wakes", "wants")
+
+    def __init__(self, wants: set[type] | frozenset[type] = frozenset()) -> None:
+        self.frames: list[FrameOut] = []
+        self.records: list[Record] = []
+        self.wakes: list[Wake] = []
+        self.wants = wants

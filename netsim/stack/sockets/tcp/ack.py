@@ -1,0 +1,201 @@
+"""The acknowledgement of a segment: what leaves the queue, what is measured, how the window moves, what goes out again.
+
+Source: tcp_ack(), tcp_ack_update_window(), tcp_ack_update_rtt(), tcp_ack_probe(), tcp_sacktag_write_queue(),
+tcp_cong_control() (net/ipv4/tcp_input.c, 6.x); RFC 9293 section 3.10.7.4; linux-kernel 1.5.
+"""
+
+from __future__ import annotations
+
+from netsim.stack.sockets.tcp.context import TcpContext
+from netsim.stack.sockets.tcp.options import timestamp
+from netsim.stack.sockets.tcp.reno import CA_OPEN
+from netsim.stack.sockets.tcp.rtx_queue import Delivered
+from netsim.stack.sockets.tcp.segment import Segment, unwrap
+from netsim.stack.sockets.tcp.socket import TIMER_NONE, TIMER_PROBE0, TcpSocket
+from netsim.trace.records import TcpSample
+from netsim.units import NS_PER_MS, NS_PER_US, Ns
+from netsim.wire.tcp import TCPHDR_SYN
+
+ACK_OK = 1
+ACK_OLD = 0
+ACK_TOO_OLD = -1
+ACK_UNSENT = -2
+
+
+class AckInput:
+    """Works on the acknowledgement of segments in every state that has one."""
+
+    def __init__(self, ctx: TcpContext) -> None:
+        self._ctx = ctx
+
+    def process(self, sock: TcpSocket, seg: Segment, *, now: Ns) -> int:
+        """Take the acknowledgement of a segment that lies in the window: ACK_OK, or why not. Mirrors tcp_ack()."""
+        prior_una = sock.snd_una
+        ack = seg.ack
+        if ack < prior_una:
+            return self._old(sock, seg, now=now)
+        if ack > sock.snd_nxt:
+            return ACK_UNSENT
+        rtx = sock.rtx
+        told = Delivered()
+        advanced = ack > prior_una
+        if advanced:
+            sock.retransmits = 0
+        self._replace_ts_recent(sock, seg, now)
+        window_moved = self._update_window(sock, seg)
+        sock.snd_una = ack
+        sock.probes_out = 0
+        sock.last_heard_at = now
+        if not rtx.packets_out:
+            self._window_opened(sock, now)
+            return ACK_OK
+        dsack = self._sack(sock, seg, told, prior_una, now) if seg.sack and sock.options.sack else False
+        rtx.acknowledge(ack, now, told, sock.rtt.min_us, sack=sock.options.sack)
+        if told.acked:
+            if not sock.options.sack:
+                told.delivered += max(told.acked - rtx.sacked_out, 1)
+                rtx.add_reno_sacks(1 - told.acked)
+            elif rtx.sacked_out:
+                rtx.forget_blocks(ack)
+        self._measure(sock, seg, told, now)
+        self._congestion(sock, seg, told, advanced=advanced, window_moved=window_moved, dsack=dsack, now=now)
+        return ACK_OK
+
+    def _old(self, sock: TcpSocket, seg: Segment, *, now: Ns) -> int:
+        """Take what an acknowledgement of the past still tells: its SACK blocks."""
+        if sock.snd_una - seg.ack > max(sock.max_window, 1):
+            return ACK_TOO_OLD
+        if seg.sack and sock.options.sack and sock.rtx.packets_out:
+            told = Delivered()
+            self._sack(sock, seg, told, sock.snd_una, now)
+            if told.sacked:
+                again, _ = self._ctx.recovery.alert(
+                    sock, told, advanced=False, duplicate=False, tsecr=self._tsecr(sock, seg), now=now
+                )
+                if again:
+                    self._ctx.output.retransmit_lost(sock, now=now)
+        return ACK_OLD
+
+    @staticmethod
+    def _tsecr(sock: TcpSocket, seg: Segment) -> int:
+        return seg.tsecr if sock.options.timestamps and seg.tsval >= 0 and seg.tsecr else -1
+
+    @staticmethod
+    def _replace_ts_recent(sock: TcpSocket, seg: Segment, now: Ns) -> None:
+        """Remember the stamp to echo, of segments that begin at or before the last ACK. RFC 7323 section 4.3."""
+        if seg.tsval >= 0 and sock.options.timestamps and seg.seq <= sock.rcv.rcv_wup:
+            sock.ts_recent = seg.tsval
+            sock.ts_recent_at = now
+
+    def _update_window(self, sock: TcpSocket, seg: Segment) -> bool:
+        """Take the peer's window from a segment newer than the last. Mirrors tcp_ack_update_window()."""
+        window = seg.window
+        if not seg.flags & TCPHDR_SYN:
+            window <<= sock.options.snd_wscale
+        if not (
+            seg.ack > sock.snd_una
+            or seg.seq > sock.snd_wl1
+            or (seg.seq == sock.snd_wl1 and (window > sock.snd_wnd or not window))
+        ):
+            return False
+        sock.snd_wl1 = seg.seq
+        if window == sock.snd_wnd:
+            return False
+        sock.snd_wnd = window
+        if window > sock.max_window:
+            sock.max_window = window
+            self._ctx.output.sync_mss(sock)
+        return True
+
+    def _window_opened(self, sock: TcpSocket, now: Ns) -> None:
+        """Stop or go on probing a closed window. Mirrors tcp_ack_probe()."""
+        if not sock.unsent_octets and sock.fin_queued == sock.fin_sent:
+            return
+        if sock.snd_nxt + min(sock.unsent_octets, sock.mss) <= sock.window_end and sock.snd_wnd:
+            sock.backoff = 0
+            if sock.rtx_kind == TIMER_PROBE0:
+                sock.rtx_alarm.off()
+                sock.rtx_kind = TIMER_NONE
+        else:
+            self._ctx.output.arm(sock, TIMER_PROBE0, self._ctx.clock.probe_delay(sock), now=now)
+
+    @staticmethod
+    def _sack(sock: TcpSocket, seg: Segment, told: Delivered, prior_una: int, now: Ns) -> bool:
+        """Mark what SACK blocks name; True when the first one tells of a duplicate (RFC 2883)."""
+        blocks = [(unwrap(left, seg.ack), unwrap(right, seg.ack)) for left, right in seg.sack]
+        duplicate = blocks[0][0] < seg.ack or (
+            len(blocks) > 1 and blocks[1][0] <= blocks[0][0] and blocks[0][1] <= blocks[1][1]
+        )
+        for left, right in blocks[duplicate:]:
+            if prior_una < right <= sock.snd_nxt and prior_una <= left < right:
+                sock.rtx.sack(left, right, now, told, sock.rtt.min_us)
+        return duplicate
+
+    def _measure(self, sock: TcpSocket, seg: Segment, told: Delivered, now: Ns) -> None:
+        """Take a round trip measure. Mirrors tcp_ack_update_rtt(): transmissions before echoed stamps.
+
+        Karn: an ACK that covers a retransmission measures nothing without timestamps.
+        """
+        rtt = -1
+        shortest = -1
+        if told.first_at >= 0 and not told.retrans_acked:
+            rtt = (now - told.first_at) // NS_PER_US
+            shortest = (now - told.last_at) // NS_PER_US
+        if told.sack_at >= 0:
+            shortest = (now - told.sack_at) // NS_PER_US
+            if rtt < 0:
+                rtt = shortest
+        if rtt < 0 and told.acked and self._tsecr(sock, seg) >= 0:
+            ms = (timestamp(now, sock.ts_offset) - seg.tsecr) & 0xFFFFFFFF
+            if ms < 0x80000000:
+                rtt = shortest = max(ms, 1) * (NS_PER_MS // NS_PER_US)
+        if rtt < 0:
+            return
+        sock.rtt.note_min(shortest if shortest >= 0 else rtt)
+        sock.rtt.measured(rtt, sock.snd_una, sock.snd_nxt)
+        sock.backoff = 0
+
+    def _congestion(
+        self, sock: TcpSocket, seg: Segment, told: Delivered, *,
+        advanced: bool, window_moved: bool, dsack: bool, now: Ns,
+    ) -> None:  # fmt: skip
+        """Do what the ACK asks of loss recovery, the alarm, the window and the neighbour."""
+        ctx = self._ctx
+        rtx = sock.rtx
+        cc = sock.cc
+        not_dup = bool(seg.payload) or window_moved or told.acked > 0
+        if sock.tlp_high_seq:
+            plain = not (advanced or not_dup or told.sacked)
+            ctx.recovery.tail_probe_acked(sock, ack=seg.ack, plain_duplicate=plain)
+        set_timer = told.acked > 0 or self._sacked_older(sock, told)
+        again = False
+        lost_before = rtx.lost_out
+        if told.sacked or dsack or not not_dup or cc.state != CA_OPEN:
+            duplicate = not (advanced or not_dup or dsack)
+            again, alarmed = ctx.recovery.alert(
+                sock, told, advanced=advanced, duplicate=duplicate, tsecr=self._tsecr(sock, seg), now=now
+            )
+            set_timer = set_timer and not alarmed
+        if set_timer and not ctx.output.schedule_probe(sock, now=now, advancing=True):
+            ctx.output.rearm(sock, now=now)
+        if told.acked or told.sacked or not not_dup:
+            # "TCP ACK that makes forward progress": the next packet sent confirms the neighbour.
+            sock.confirm = True
+        if cc.reducing:
+            cc.reduce(told.delivered, max(0, rtx.lost_out - lost_before), rtx.in_flight, una_advanced=advanced)
+        elif told.acked:
+            cc.grow(told.delivered)
+        if again:
+            ctx.output.retransmit_lost(sock, now=now)
+        if TcpSample in ctx.outbox.wants:
+            ctx.sample(sock, "ack", now)
+
+    @staticmethod
+    def _sacked_older(sock: TcpSocket, told: Delivered) -> bool:
+        """Tell whether what was newly sacked went out before the oldest segment last did: the time-out starts again.
+
+        Source: tcp_clean_rtx_queue(), "Do not re-arm RTO if the sack RTT is measured from data sent after when the
+        head was last (re)transmitted".
+        """
+        first = sock.rtx.first()
+        return first is not None and told.sack_at >= 0 and told.sack_at < first.sent_at

@@ -1,0 +1,242 @@
+"""What a loss does: duplicate ACKs, SACKs, recovery, time-outs, and taking it all back when nothing was lost.
+
+Theory. An ACK that looks odd (a duplicate, one with SACK blocks, any outside the open state) comes here. Losses are
+found by time (RACK) with SACK, by three duplicate ACKs without; a found loss enters recovery, an acknowledgement of all
+that was sent then leaves it. A time-out enters loss: everything old counts as lost and goes out again in slow start. If
+the first ACK after a retransmission echoes a stamp from before it, the original had arrived: window and threshold are
+taken back. Source: tcp_fastretrans_alert(), tcp_process_loss(), tcp_newreno_mark_lost(), tcp_add_reno_sack(),
+tcp_packet_delayed(), tcp_enter_loss(), tcp_simple_retransmit() (tcp_input.c), tcp_recovery.c (6.x); RFC 6582, 6675,
+8985, 3522. Not here: F-RTO, and undoing by duplicate SACKs.
+"""
+
+from __future__ import annotations
+
+from netsim.stack.sockets.tcp.context import TcpContext
+from netsim.stack.sockets.tcp.options import timestamp
+from netsim.stack.sockets.tcp.output import TCP_TIMEOUT_MIN
+from netsim.stack.sockets.tcp.reno import (
+    CA_CWR,
+    CA_DISORDER,
+    CA_LOSS,
+    CA_OPEN,
+    CA_RECOVERY,
+    TCP_REORDERING,
+)
+from netsim.stack.sockets.tcp.rtx_queue import Delivered
+from netsim.stack.sockets.tcp.socket import TIMER_REORDER, TIMER_RETRANS, TcpSocket
+from netsim.units import NS_PER_US, Ns
+
+
+class Recovery:
+    """Loss recovery of a box's connections."""
+
+    def __init__(self, ctx: TcpContext) -> None:
+        self._ctx = ctx
+
+    def alert(
+        self, sock: TcpSocket, told: Delivered, *, advanced: bool, duplicate: bool, tsecr: int, now: Ns
+    ) -> tuple[bool, bool]:
+        """Work on an ACK that is not plain progress; returns whether to retransmit and whether RACK set the alarm.
+
+        `duplicate`: a bare ACK that repeats the last one. `tsecr` is -1 without timestamps.
+        """
+        cc = sock.cc
+        rtx = sock.rtx
+        sack = sock.options.sack
+        if not rtx.packets_out and rtx.sacked_out:
+            rtx.sacked_out = 0
+        if cc.state == CA_OPEN:
+            sock.retrans_at = -1
+        elif sock.snd_una >= cc.high_seq:
+            if cc.state == CA_CWR:
+                if sock.snd_una != cc.high_seq:
+                    cc.end_reduction()
+                    cc.state = CA_OPEN
+            elif cc.state == CA_RECOVERY:
+                if not sack:
+                    rtx.sacked_out = 0
+                if self._leave(sock, tsecr):
+                    return False, False
+        if cc.state == CA_RECOVERY:
+            if not sack:
+                self._reno_sacks(sock, told, advanced=advanced, duplicate=duplicate)
+            elif advanced and self._may_undo(sock, tsecr):
+                if rtx.retrans_out:
+                    return False, False  # an original filled the hole: retransmit no more, wait
+                self._take_back(sock)
+                cc.state = CA_OPEN
+                self._try_to_open(sock)
+        elif cc.state == CA_LOSS:
+            if self._in_loss(sock, told, advanced=advanced, duplicate=duplicate, tsecr=tsecr):
+                return False, False
+            if cc.state == CA_LOSS:
+                _, alarmed = self._identify(sock, advanced=advanced, now=now)
+                return True, alarmed
+        elif not sack:
+            self._reno_sacks(sock, told, advanced=advanced, duplicate=duplicate)
+        _, alarmed = self._identify(sock, advanced=advanced, now=now)
+        if cc.state != CA_RECOVERY:
+            if not rtx.lost_out:
+                self._try_to_open(sock)
+                return False, alarmed
+            self._enter_recovery(sock, now)
+        return True, alarmed
+
+    def _enter_recovery(self, sock: TcpSocket, now: Ns) -> None:
+        sock.cc.start_reduction(CA_RECOVERY, sock.snd_nxt)
+        sock.tlp_high_seq = 0
+        self._ctx.sample(sock, "recovery", now)
+
+    @staticmethod
+    def _try_to_open(sock: TcpSocket) -> None:
+        """Settle between open and disorder. Mirrors tcp_try_to_open(), tcp_try_keep_open()."""
+        cc = sock.cc
+        if cc.state == CA_CWR:
+            return
+        state = CA_DISORDER if sock.rtx.sacked_out or sock.rtx.lost_out or sock.rtx.retrans_out else CA_OPEN
+        if cc.state != state:
+            cc.state = state
+            cc.high_seq = sock.snd_nxt
+
+    @staticmethod
+    def _reno_sacks(sock: TcpSocket, told: Delivered, *, advanced: bool, duplicate: bool) -> None:
+        """Feed the counters from duplicate ACKs. Mirrors tcp_add_reno_sack(), tcp_remove_reno_sacks()."""
+        rtx = sock.rtx
+        if advanced:
+            if sock.cc.state != CA_RECOVERY:
+                rtx.sacked_out = 0
+        elif duplicate:
+            told.delivered += max(0, rtx.add_reno_sacks(1))
+
+    def _identify(self, sock: TcpSocket, *, advanced: bool, now: Ns) -> tuple[int, bool]:
+        """Mark what this ACK shows to be lost; returns how many and whether the alarm waits for reordering.
+
+        Mirrors tcp_identify_packet_loss().
+        """
+        rtx = sock.rtx
+        first = rtx.first()
+        if first is None:
+            return 0, False
+        if not sock.options.sack:
+            recovering = sock.cc.state == CA_RECOVERY
+            if (not recovering and rtx.sacked_out >= TCP_REORDERING) or (recovering and advanced):
+                before = rtx.lost_out
+                if not first.lost:
+                    rtx.mark_lost(first)
+                return rtx.lost_out - before, False
+            return 0, False
+        if not rtx.advanced:
+            return 0, False
+        rtx.advanced = False
+        found, wait = rtx.detect_loss(now, self._reordering_window(sock))
+        if wait:
+            self._ctx.output.arm(sock, TIMER_REORDER, min(wait + TCP_TIMEOUT_MIN, sock.rtt.rto), now=now)
+        return found, bool(wait)
+
+    @staticmethod
+    def _reordering_window(sock: TcpSocket) -> Ns:
+        """Return how much later than its successors a segment may come. Mirrors tcp_rack_reo_wnd()."""
+        rtx = sock.rtx
+        if not rtx.reord_seen and (sock.cc.state >= CA_RECOVERY or rtx.sacked_out >= TCP_REORDERING):
+            return 0
+        return min(sock.rtt.min_us >> 2, sock.rtt.srtt8_us >> 3) * NS_PER_US
+
+    # Leaving, and taking back
+
+    @staticmethod
+    def _may_undo(sock: TcpSocket, tsecr: int) -> bool:
+        """Tell whether the ACK echoes a stamp older than the first retransmission. Mirrors tcp_packet_delayed()."""
+        if not sock.cc.undo or sock.retrans_at < 0 or tsecr < 0:
+            return False
+        return bool((tsecr - timestamp(sock.retrans_at, sock.ts_offset)) & 0x80000000)
+
+    @staticmethod
+    def _take_back(sock: TcpSocket) -> None:
+        sock.rtx.unmark_lost()
+        sock.cc.take_back()
+
+    def _leave(self, sock: TcpSocket, tsecr: int) -> bool:
+        """Leave recovery or loss, all of it acknowledged; True holds the state. Mirrors tcp_try_undo_recovery().
+
+        Without SACK the state is held until something above is acknowledged: RFC 6582, false fast retransmits.
+        """
+        cc = sock.cc
+        if self._may_undo(sock, tsecr):
+            self._take_back(sock)
+        if sock.snd_una == cc.high_seq and not sock.options.sack:
+            if not sock.rtx.retrans_out:
+                sock.retrans_at = -1
+            return True
+        if cc.state == CA_RECOVERY:
+            cc.end_reduction()
+        cc.state = CA_OPEN
+        cc.undo = False
+        return False
+
+    def _in_loss(self, sock: TcpSocket, told: Delivered, *, advanced: bool, duplicate: bool, tsecr: int) -> bool:
+        """Work on an ACK after a time-out; True when nothing more is to be done. Mirrors tcp_process_loss()."""
+        if advanced and self._may_undo(sock, tsecr):
+            self._take_back(sock)
+            sock.retransmits = 0
+            sock.cc.state = CA_OPEN
+            return False
+        if sock.snd_una >= sock.cc.high_seq:
+            return self._leave(sock, tsecr)
+        if not sock.options.sack:
+            if sock.snd_nxt > sock.cc.high_seq and duplicate:
+                self._reno_sacks(sock, told, advanced=False, duplicate=True)
+            elif advanced:
+                sock.rtx.sacked_out = 0
+        return False
+
+    # Time-outs
+
+    def enter_loss(self, sock: TcpSocket, now: Ns) -> None:
+        """Count everything old as lost, the window is one segment. Mirrors tcp_enter_loss()."""
+        cc = sock.cc
+        first = cc.state <= CA_DISORDER or sock.snd_una >= cc.high_seq or (cc.state == CA_LOSS and not sock.retransmits)
+        sock.rtx.mark_all_lost(now, sack=sock.options.sack)
+        cc.lose(sock.rtx.in_flight, sock.snd_nxt, first=first)
+        sock.tlp_high_seq = 0
+        self._ctx.sample(sock, "timeout", now)
+
+    def reorder_timeout(self, sock: TcpSocket, now: Ns) -> None:
+        """Look again for losses after the reordering window. Mirrors tcp_rack_reo_timeout()."""
+        rtx = sock.rtx
+        before = rtx.in_flight
+        found, wait = rtx.detect_loss(now, self._reordering_window(sock))
+        if wait:
+            self._ctx.output.arm(sock, TIMER_REORDER, min(wait + TCP_TIMEOUT_MIN, sock.rtt.rto), now=now)
+        if rtx.in_flight != before:
+            if sock.cc.state != CA_RECOVERY:
+                self._enter_recovery(sock, now)
+                sock.cc.reduce(1, found, rtx.in_flight, una_advanced=False)
+            self._ctx.output.retransmit_lost(sock, now=now)
+        if sock.rtx_kind != TIMER_RETRANS and not wait:
+            self._ctx.output.rearm(sock, now=now)
+
+    def tail_probe_acked(self, sock: TcpSocket, *, ack: int, plain_duplicate: bool) -> None:
+        """Judge what became of a tail loss probe. Mirrors tcp_process_tlp_ack().
+
+        An ACK beyond a probe that was a retransmission says that the tail had been lost: the window is halved.
+        """
+        if ack < sock.tlp_high_seq:
+            return
+        if not sock.tlp_retrans:
+            sock.tlp_high_seq = 0
+        elif ack > sock.tlp_high_seq:
+            cc = sock.cc
+            sock.tlp_high_seq = 0
+            cc.start_reduction(CA_CWR, sock.snd_nxt)
+            cc.end_reduction()
+            cc.state = CA_OPEN
+            self._try_to_open(sock)
+        elif plain_duplicate:
+            sock.tlp_high_seq = 0
+
+    def narrowed(self, sock: TcpSocket, now: Ns) -> None:
+        """Send again, in smaller pieces, what the path did not take. Mirrors tcp_simple_retransmit()."""
+        if not sock.rtx.mark_long_lost(sock.mss):
+            return
+        sock.cc.lose_without_congestion(sock.snd_nxt)
+        self._ctx.output.retransmit_lost(sock, now=now)

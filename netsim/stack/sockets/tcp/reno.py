@@ -1,0 +1,164 @@
+"""How much may be in flight: slow start, congestion avoidance, and the proportional reduction of a recovery.
+
+Theory. `cwnd` counts segments. Below `ssthresh` it grows by each segment acknowledged, above it by one a window. A loss
+halves it: at once after a time-out (to one segment in flight), by degrees in a recovery, where each ACK lets out so
+much that the flight ends at `ssthresh` when the recovery ends (PRR). It grows only while it is what holds the sender
+back. Everything that moves cwnd and ssthresh is in this file.
+Source: RFC 5681, 6582, 6937; tcp_reno_cong_avoid(), tcp_slow_start() (tcp_cong.c), tcp_cwnd_reduction(),
+tcp_init_cwnd_reduction(), tcp_enter_loss() (tcp_input.c), tcp_cwnd_validate() (tcp_output.c), 6.x.
+"""
+
+from __future__ import annotations
+
+TCP_INIT_CWND = 10
+TCP_INFINITE_SSTHRESH = 0x7FFFFFFF
+TCP_REORDERING = 3
+"""Duplicate ACKs that mean a loss. Source: net.ipv4.tcp_reordering."""
+
+CA_OPEN = 0
+CA_DISORDER = 1
+CA_CWR = 2
+CA_RECOVERY = 3
+CA_LOSS = 4
+
+
+class Reno:
+    """The sender's window and its state. Sequence numbers are the socket's counts.
+
+    `high_seq` is what was sent when a state was entered: the state ends once it is acknowledged. `undo` tells that the
+    reduction may still prove a mistake; `prior_cwnd`, `prior_ssthresh` are what it would be taken back to.
+    """
+
+    __slots__ = (
+        "_limited", "_max_packets_out", "_usage_seq", "cwnd", "cwnd_cnt", "high_seq", "prior_cwnd", "prior_ssthresh",
+        "prr_delivered", "prr_out", "ssthresh", "state", "undo",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.cwnd = TCP_INIT_CWND
+        self.ssthresh = TCP_INFINITE_SSTHRESH
+        self.state = CA_OPEN
+        self.cwnd_cnt = 0
+        self.high_seq = 0
+        self.prior_cwnd = self.prior_ssthresh = 0
+        self.prr_delivered = self.prr_out = 0
+        self.undo = False
+        self._max_packets_out = 0
+        self._usage_seq = 0
+        self._limited = False
+
+    def begin(self, cwnd: int) -> None:
+        """Start with the connection: what the handshake's time-outs did to window and threshold is forgotten.
+
+        Source: tcp_init_metrics(), "ssthresh may have been reduced unnecessarily during 3WHS".
+        """
+        self.cwnd = cwnd
+        self.ssthresh = TCP_INFINITE_SSTHRESH
+        self.state = CA_OPEN
+        self.undo = False
+
+    @property
+    def slow_start(self) -> bool:
+        """Whether the window is below the threshold."""
+        return self.cwnd < self.ssthresh
+
+    @property
+    def reducing(self) -> bool:
+        """Whether ACKs shrink the window (CWR, recovery)."""
+        return self.state in (CA_CWR, CA_RECOVERY)
+
+    def validate(self, limited: bool, packets_out: int, snd_una: int, snd_nxt: int) -> None:
+        """Note after sending whether the window was the limit. Mirrors tcp_cwnd_validate(); RFC 7661."""
+        if snd_una >= self._usage_seq or limited or (not self._limited and packets_out > self._max_packets_out):
+            self._limited = limited
+            self._max_packets_out = packets_out
+            self._usage_seq = snd_nxt
+
+    def grow(self, acked: int) -> None:
+        """Grow for `acked` segments delivered. Mirrors tcp_reno_cong_avoid()."""
+        if not (self._limited or (self.slow_start and self.cwnd < 2 * self._max_packets_out)):
+            return
+        if self.slow_start:
+            cwnd = min(self.cwnd + acked, self.ssthresh)
+            acked -= cwnd - self.cwnd
+            self.cwnd = cwnd
+            if not acked:
+                return
+        if self.cwnd_cnt >= self.cwnd:
+            self.cwnd_cnt = 0
+            self.cwnd += 1
+        self.cwnd_cnt += acked
+        if self.cwnd_cnt >= self.cwnd:
+            steps = self.cwnd_cnt // self.cwnd
+            self.cwnd_cnt -= steps * self.cwnd
+            self.cwnd += steps
+
+    def _current_ssthresh(self) -> int:
+        """Source: tcp_current_ssthresh()."""
+        return self.ssthresh if self.reducing else max(self.ssthresh, (self.cwnd >> 1) + (self.cwnd >> 2))
+
+    def start_reduction(self, state: int, snd_nxt: int) -> None:
+        """Enter CWR or recovery: the threshold is half the window. Mirrors tcp_init_cwnd_reduction()."""
+        if not self.reducing:
+            self.prior_ssthresh = self._current_ssthresh()
+            self.prior_cwnd = self.cwnd
+            self.high_seq = snd_nxt
+            self.cwnd_cnt = 0
+            self.prr_delivered = self.prr_out = 0
+            self.ssthresh = max(self.cwnd >> 1, 2)
+        self.undo = state == CA_RECOVERY
+        self.state = state
+
+    def reduce(self, delivered: int, newly_lost: int, in_flight: int, *, una_advanced: bool) -> None:
+        """Let one ACK of a recovery release its part. Mirrors tcp_cwnd_reduction(); RFC 6937."""
+        if delivered <= 0 or not self.prior_cwnd:
+            return
+        self.prr_delivered += delivered
+        delta = self.ssthresh - in_flight
+        if delta < 0:
+            share = (self.ssthresh * self.prr_delivered + self.prior_cwnd - 1) // self.prior_cwnd
+            release = share - self.prr_out
+        else:
+            release = max(self.prr_delivered - self.prr_out, delivered)
+            if una_advanced and not newly_lost:
+                release += 1
+            release = min(delta, release)
+        self.cwnd = in_flight + max(release, 0 if self.prr_out else 1)
+
+    def end_reduction(self) -> None:
+        """Leave CWR or recovery at the threshold. Mirrors tcp_end_cwnd_reduction()."""
+        if self.ssthresh < TCP_INFINITE_SSTHRESH and (self.undo or self.state == CA_CWR):
+            self.cwnd = self.ssthresh
+
+    def lose(self, in_flight: int, snd_nxt: int, *, first: bool) -> None:
+        """Enter loss after a time-out; `first` when this flight was not reduced yet. Mirrors tcp_enter_loss()."""
+        if first:
+            self.prior_ssthresh = self._current_ssthresh()
+            self.prior_cwnd = self.cwnd
+            self.undo = True
+            self.ssthresh = max(self.cwnd >> 1, 2)
+        self.cwnd = in_flight + 1
+        self.cwnd_cnt = 0
+        self.state = CA_LOSS
+        self.high_seq = snd_nxt
+
+    def lose_without_congestion(self, snd_nxt: int) -> None:
+        """Enter loss with the window as it is: the path narrowed. Mirrors tcp_non_congestion_loss_retransmit()."""
+        if self.state != CA_LOSS:
+            self.high_seq = snd_nxt
+            self.ssthresh = self._current_ssthresh()
+            self.prior_ssthresh = 0
+            self.undo = False
+            self.state = CA_LOSS
+
+    def take_back(self) -> None:
+        """Undo the last reduction: nothing had been lost. Mirrors tcp_undo_cwnd_reduction()."""
+        self.cwnd = max(self.cwnd, self.prior_cwnd)
+        self.ssthresh = max(self.ssthresh, self.prior_ssthresh)
+        self.undo = False
+
+    def restart(self, idle_rtos: int) -> None:
+        """Halve the window once for each time-out of idleness, not below the initial. Mirrors tcp_cwnd_restart()."""
+        self.ssthresh = self._current_ssthresh()
+        floor = min(TCP_INIT_CWND, self.cwnd)
+        self.cwnd = max(self.cwnd >> min(idle_rtos, 31), floor)

@@ -1,0 +1,331 @@
+"""What was sent and is not acknowledged: the retransmission queue, its SACK marks, and who counts as lost.
+
+Theory. Each segment carries marks (sacked, lost, retransmitted) and the instant of its last transmission; four counters
+follow the marks, and packets in flight = packets_out - sacked_out - lost_out + retrans_out. Loss is judged by time
+(RACK): a segment is lost once another one, sent later, was delivered, and its own round trip plus a reordering window
+has passed. Without SACK the counters are fed by duplicate ACKs (reno.py's users do that) and the first segment is the
+lost one. Source: tcp_clean_rtx_queue(), tcp_sacktag_one(), tcp_mark_skb_lost(), tcp_timeout_mark_lost() (tcp_input.c),
+tcp_recovery.c (6.x); RFC 2018, 8985. Duplicate SACKs only show that a retransmission was not needed; they do not widen
+the window here.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from heapq import heappop, heappush
+
+from netsim.units import NS_PER_US, Ns
+from netsim.wire.tcp import TCPHDR_FIN, TCPHDR_PSH
+
+_COMPACT = 512
+
+
+class Sent:
+    """One segment in the queue. `end` counts payload, SYN and FIN; `sent_at` is its last transmission.
+
+    `order` numbers transmissions: many leave at one instant of virtual time, where the kernel's clock tells them apart.
+    `retrans`: a retransmission of it is under way; `ever`: it was retransmitted at some time; `acked`: it left the
+    queue.
+    """
+
+    __slots__ = ("acked", "end", "ever", "flags", "lost", "order", "payload", "retrans", "sacked", "sent_at", "seq")
+
+    def __init__(self, seq: int, end: int, flags: int, payload: bytes, sent_at: Ns) -> None:
+        self.seq = seq
+        self.end = end
+        self.flags = flags
+        self.payload = payload
+        self.sent_at = sent_at
+        self.order = 0
+        self.sacked = self.lost = self.retrans = self.ever = self.acked = False
+
+
+class Delivered:
+    """What one ACK told: counts of segments, and the instants that measures are taken from (-1 none).
+
+    `first_at` and `last_at` are transmissions of never retransmitted segments that left the queue, `sack_at` of one
+    newly sacked. `acked` counts what left, `sacked` what was newly sacked, `delivered` both without counting any twice.
+    """
+
+    __slots__ = ("acked", "delivered", "first_at", "last_at", "retrans_acked", "sack_at", "sacked")
+
+    def __init__(self) -> None:
+        self.acked = self.sacked = self.delivered = 0
+        self.first_at = self.last_at = self.sack_at = -1
+        self.retrans_acked = False
+
+
+def _seq(sent: Sent) -> int:
+    return sent.seq
+
+
+class RtxQueue:
+    """The queue of one connection, in order of sequence numbers."""
+
+    __slots__ = (
+        "_blocks", "_by_time", "_head", "_lost", "_marks", "_order", "_segments", "advanced", "highest_sack",
+        "lost_out", "packets_out", "rack_at", "rack_order", "rack_rtt", "reord_seen", "retrans_out", "sacked_out",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._segments: list[Sent] = []
+        self._head = 0
+        self._by_time: deque[tuple[int, Sent]] = deque()
+        self._order = 0
+        self._lost: list[tuple[int, int, Sent]] = []
+        self._marks = 0
+        self._blocks: dict[int, int] = {}
+        self.packets_out = self.sacked_out = self.lost_out = self.retrans_out = 0
+        self.highest_sack = 0
+        self.reord_seen = 0
+        self.rack_at: Ns = -1
+        self.rack_order = 0
+        self.rack_rtt: Ns = 0
+        self.advanced = False
+
+    @property
+    def in_flight(self) -> int:
+        """Segments believed to be in the network. Source: tcp_packets_in_flight()."""
+        return self.packets_out - self.sacked_out - self.lost_out + self.retrans_out
+
+    def add_reno_sacks(self, count: int) -> int:
+        """Count duplicate ACKs (or, negative, forget some) as sacked; the oldest segment never is. Returns the change.
+
+        Source: tcp_add_reno_sack(), tcp_limit_reno_sacked().
+        """
+        before = self.sacked_out
+        most = self.packets_out - min(max(self.lost_out, 1), self.packets_out)
+        self.sacked_out = max(0, min(before + count, most))
+        return self.sacked_out - before
+
+    def first(self) -> Sent | None:
+        """Return the oldest segment, None when all is acknowledged."""
+        return self._segments[self._head] if self._head < len(self._segments) else None
+
+    def last(self) -> Sent | None:
+        """Return the newest segment."""
+        return self._segments[-1] if self._head < len(self._segments) else None
+
+    def push(self, sent: Sent) -> None:
+        """Take in a segment sent for the first time."""
+        self._segments.append(sent)
+        self._in_order(sent)
+        self.packets_out += 1
+
+    def _in_order(self, sent: Sent) -> None:
+        self._order += 1
+        sent.order = self._order
+        self._by_time.append((sent.order, sent))
+
+    def resent(self, sent: Sent, now: Ns, *, counted: bool = True) -> None:
+        """Note a retransmission; a tail loss probe is not `counted`, its original still is in flight."""
+        sent.sent_at = now
+        sent.ever = True
+        if counted and not sent.retrans:
+            sent.retrans = True
+            self.retrans_out += 1
+        self._in_order(sent)
+
+    def split(self, sent: Sent, size: int) -> None:
+        """Cut a segment after `size` octets, the path has become narrower. Mirrors tcp_fragment()."""
+        at = bisect_left(self._segments, sent.seq, self._head, key=_seq)
+        rest = Sent(sent.seq + size, sent.end, sent.flags, sent.payload[size:], sent.sent_at)
+        rest.sacked, rest.lost, rest.retrans, rest.ever = sent.sacked, sent.lost, sent.retrans, sent.ever
+        sent.payload = sent.payload[:size]
+        sent.end = sent.seq + size
+        sent.flags &= ~(TCPHDR_FIN | TCPHDR_PSH)
+        self._segments.insert(at + 1, rest)
+        self._in_order(rest)
+        self.packets_out += 1
+        self.sacked_out += rest.sacked
+        self.lost_out += rest.lost
+        self.retrans_out += rest.retrans
+        if rest.lost and not rest.retrans:
+            self._file_lost(rest)
+
+    def trim(self, sent: Sent, una: int) -> None:
+        """Cut acknowledged octets off the oldest segment before it is sent again. Mirrors tcp_trim_head()."""
+        if sent.seq < una < sent.end:
+            sent.payload = sent.payload[una - sent.seq :]
+            sent.seq = una
+
+    # What an ACK does
+
+    def acknowledge(self, una: int, now: Ns, told: Delivered, min_us: int, *, sack: bool) -> None:
+        """Let go of everything below `una`. Mirrors tcp_clean_rtx_queue()."""
+        segments = self._segments
+        head = self._head
+        size = len(segments)
+        while head < size:
+            sent = segments[head]
+            if sent.end > una:
+                break
+            head += 1
+            sent.acked = True
+            if sent.ever:
+                told.retrans_acked = True
+                if sent.retrans:
+                    self.retrans_out -= 1
+            elif not sent.sacked:
+                told.last_at = sent.sent_at
+                if told.first_at < 0:
+                    told.first_at = sent.sent_at
+                if sent.seq < self.highest_sack:
+                    self.reord_seen += 1
+            if sent.sacked:
+                self.sacked_out -= 1
+            elif sack:
+                told.delivered += 1
+                self._advance(sent, now, min_us)
+            if sent.lost:
+                self.lost_out -= 1
+            told.acked += 1
+        self.packets_out -= told.acked
+        if head > _COMPACT:
+            del segments[:head]
+            head = 0
+        self._head = head
+        if head == len(segments):
+            self._by_time.clear()
+            self._blocks.clear()
+            self._lost.clear()
+
+    def sack(self, left: int, right: int, now: Ns, told: Delivered, min_us: int) -> None:
+        """Mark whole segments inside a SACK block; what is known is not walked again. Mirrors tcp_sacktag_walk()."""
+        known = self._blocks.get(left, right + 1)
+        start = known if known <= right else left
+        self._blocks[left] = right
+        segments = self._segments
+        at = bisect_left(segments, start, self._head, key=_seq)
+        if at > self._head and segments[at - 1].end > start and segments[at - 1].seq >= left:
+            at -= 1  # the block ended inside this one
+        while at < len(segments):
+            sent = segments[at]
+            if sent.end > right:
+                break
+            at += 1
+            if not sent.sacked:
+                self._sack_one(sent, now, told, min_us)
+
+    def _sack_one(self, sent: Sent, now: Ns, told: Delivered, min_us: int) -> None:
+        self._advance(sent, now, min_us)
+        if not sent.ever:
+            if sent.seq < self.highest_sack:
+                self.reord_seen += 1
+            if told.sack_at < 0:
+                told.sack_at = sent.sent_at
+        if sent.retrans:
+            sent.retrans = False
+            self.retrans_out -= 1
+        if sent.lost:
+            sent.lost = False
+            self.lost_out -= 1
+        sent.sacked = True
+        self.highest_sack = max(self.highest_sack, sent.seq)
+        self.sacked_out += 1
+        told.sacked += 1
+        told.delivered += 1
+
+    def forget_blocks(self, una: int) -> None:
+        """Drop remembered SACK blocks that lie below `una`."""
+        self._blocks = {left: right for left, right in self._blocks.items() if right > una}
+
+    # Who is lost
+
+    def _advance(self, sent: Sent, now: Ns, min_us: int) -> None:
+        """Remember the latest transmission that was delivered. Mirrors tcp_rack_advance()."""
+        rtt = now - sent.sent_at
+        if sent.ever and rtt < min_us * NS_PER_US:
+            return  # the ACK was for the first transmission
+        self.advanced = True
+        self.rack_rtt = rtt
+        if sent.order > self.rack_order:
+            self.rack_at = sent.sent_at
+            self.rack_order = sent.order
+
+    def detect_loss(self, now: Ns, window: Ns) -> tuple[int, Ns]:
+        """Mark what is lost by RACK; returns how many, and after which time to look again (0: no need).
+
+        Mirrors tcp_rack_detect_loss().
+        """
+        by_time = self._by_time
+        found = 0
+        while by_time:
+            order, sent = by_time[0]
+            if sent.acked or sent.sacked or sent.order != order or (sent.lost and not sent.retrans):
+                by_time.popleft()
+                continue
+            if order >= self.rack_order:
+                break
+            if self.rack_rtt + window > now - sent.sent_at:
+                return found, max(1, self.rack_rtt + window - (now - self.rack_at))
+            by_time.popleft()
+            self.mark_lost(sent)
+            found += 1
+        return found, 0
+
+    def mark_lost(self, sent: Sent) -> None:
+        """Count one segment as lost, or its retransmission as lost again. Mirrors tcp_mark_skb_lost()."""
+        if sent.sacked:
+            return
+        if sent.lost:
+            if not sent.retrans:
+                return
+            sent.retrans = False
+            self.retrans_out -= 1
+        else:
+            sent.lost = True
+            self.lost_out += 1
+        if not sent.retrans:
+            self._file_lost(sent)
+
+    def _file_lost(self, sent: Sent) -> None:
+        self._marks += 1
+        heappush(self._lost, (sent.seq, self._marks, sent))
+
+    def mark_all_lost(self, now: Ns, *, sack: bool) -> None:
+        """Mark what a time-out makes lost: all not sent within the last round trip. Mirrors tcp_timeout_mark_lost().
+
+        A peer that sacked the oldest segment and does not acknowledge it has reneged: its SACKs count no more.
+        """
+        live = self._segments[self._head :]
+        if not live:
+            return
+        reneged = live[0].sacked
+        if reneged:
+            self._blocks.clear()
+        if reneged or not sack:
+            self.sacked_out = 0
+        for sent in live:
+            if reneged:
+                sent.sacked = False
+            elif sack and sent is not live[0] and self.rack_rtt > now - sent.sent_at:
+                continue
+            self.mark_lost(sent)
+
+    def mark_long_lost(self, size: int) -> int:
+        """Mark every segment of more than `size` octets; returns how many. Mirrors tcp_simple_retransmit()."""
+        before = self.lost_out
+        for sent in self._segments[self._head :]:
+            if len(sent.payload) > size:
+                self.mark_lost(sent)
+        return self.lost_out - before
+
+    def unmark_lost(self) -> None:
+        """Take every loss mark back: the time-out or recovery was a mistake. Mirrors tcp_undo_cwnd_reduction()."""
+        for sent in self._segments[self._head :]:
+            if sent.lost:
+                sent.lost = False
+        self.lost_out = 0
+        self._lost.clear()
+
+    def next_lost(self) -> Sent | None:
+        """Return the lowest lost segment that was not retransmitted since, None when there is none."""
+        lost = self._lost
+        while lost:
+            seq, _, sent = lost[0]
+            if sent.lost and not sent.retrans and not sent.sacked and not sent.acked and sent.seq >= seq:
+                return sent
+            heappop(lost)
+        return None

@@ -1,0 +1,78 @@
+"""A `run:` block into command lines, as a shell would cut it, each character remembering where it stood.
+
+Only the cutting happens here: comments, `\\` continuation, blank lines. What a line means is shell/'s business.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_SPACE_AFTER_JOIN = re.compile(r"[ \t]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One logical line. `offsets[i]` is the place of `text[i]` in the block, with one more for the end."""
+
+    text: str
+    offsets: tuple[int, ...]
+
+    def at(self, column: int) -> int:
+        """Return the block's offset of column `column` (from 0) of this line."""
+        return self.offsets[max(0, min(column, len(self.offsets) - 1))]
+
+
+def expand(block: str) -> tuple[Command, ...]:
+    """Cut a block into command lines.
+
+    `#` begins a comment at the start of a word outside quotes; a backslash at a line's end joins the next line with
+    one space; an unquoted newline ends the command. Source: POSIX shell 2.2.1, 2.3 (7 and 10).
+    """
+    commands: list[Command] = []
+    text: list[str] = []
+    offsets: list[int] = []
+    quote = ""
+    i = 0
+
+    def finish(end: int) -> None:
+        while text and text[-1] in " \t\r":
+            text.pop()
+            offsets.pop()
+        if text:
+            commands.append(Command("".join(text), (*offsets, offsets[-1] + 1 if offsets else end)))
+        text.clear()
+        offsets.clear()
+
+    while i < len(block):
+        char = block[i]
+        if char == "\\" and block.startswith("\n", i + 1) and quote != "'":
+            i = _SPACE_AFTER_JOIN.match(block, i + 2).end()  # type: ignore[union-attr]  # matches the empty string
+            while text and text[-1] in " \t":
+                text.pop()
+                offsets.pop()
+            if text:
+                text.append(" ")
+                offsets.append(offsets[-1] + 1)
+            continue
+        if char == "\\" and quote != "'" and i + 1 < len(block):
+            text += block[i : i + 2]
+            offsets += (i, i + 1)
+            i += 2
+            continue
+        if quote or char in "'\"":
+            quote = "" if char == quote else quote or char
+        elif char == "#" and (not text or text[-1] in " \t;&|"):
+            newline = block.find("\n", i)
+            i = newline if newline >= 0 else len(block)
+            continue
+        elif char == "\n":
+            finish(i)
+            i += 1
+            continue
+        if text or char not in " \t\r":
+            text.append(char)
+            offsets.append(i)
+        i += 1
+    finish(len(block))
+    return tuple(commands)

@@ -1,0 +1,188 @@
+"""The command line: what goes where, exit status, JSON; and that it starts quickly."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netsim.cli import main
+from netsim.scenario.result import Result
+
+ROOT = Path(__file__).parents[3]
+GOOD = (
+    "topology: {nodes: {a: {addr: {eth0: 10.0.0.1/24}}, b: {addr: {eth0: 10.0.0.2/24}}}, "
+    "links: {l: {ends: [a:eth0, b:eth0], delay: 1ms}}}\nduration: 5s\n"
+    "traffic: {w: {from: a, to: b, kind: udp, every: 1s}}\n"
+)
+
+
+@pytest.fixture
+def cli(capsys, tmp_path, monkeypatch):
+    """Run the command line in an empty folder; return exit status, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*args):
+        with pytest.raises(SystemExit) as caught:
+            main([str(arg) for arg in args])
+        out = capsys.readouterr()
+        return caught.value.code, out.out, out.err
+
+    return run
+
+
+def test_check_says_ok_on_standard_output(cli, tmp_path):
+    (tmp_path / "x.yaml").write_text(GOOD)
+    assert cli("check", "x.yaml") == (0, "x.yaml: ok\n", "")
+
+
+def test_check_tells_all_mistakes_of_all_files_and_exits_2(cli, tmp_path):
+    (tmp_path / "x.yaml").write_text(GOOD + "sed: 1\n")
+    (tmp_path / "y.yaml").write_text("a: [\n")
+    code, out, err = cli("check", "x.yaml", "y.yaml", "z.yaml")
+    assert (code, err) == (2, "")
+    assert 'x.yaml:4:1: sed: unknown key "sed" (did you mean "seed"?)' in out
+    assert "y.yaml:2:1: not YAML" in out
+    assert "z.yaml: cannot be read: No such file or directory" in out
+
+
+def test_check_warns_and_exits_0(cli, tmp_path):
+    (tmp_path / "x.yaml").write_text(GOOD + "events: [{at: 9s, silence: a}]\n")
+    code, out, _ = cli("check", "x.yaml")
+    assert code == 0
+    assert "x.yaml:4:15: warning: events[0].at: 9s is not before the end of the run (5s)" in out
+    assert out.endswith("x.yaml: ok, 1 warnings\n")
+
+
+def test_check_as_json_has_every_problem_as_fields(cli, tmp_path):
+    (tmp_path / "x.yaml").write_text(GOOD + "sed: 1\n")
+    code, out, _ = cli("check", "x.yaml", "--json")
+    (problem,) = json.loads(out)["errors"]
+    assert code == 2
+    assert (problem["line"], problem["column"], problem["path"]) == (4, 1, "sed")
+
+
+def test_check_takes_topology_files_too(cli, tmp_path):
+    (tmp_path / "n.yaml").write_text("nodes: {a: {kernal: x}}\n")
+    code, out, _ = cli("check", "n.yaml")
+    assert code == 2
+    assert out.startswith('n.yaml:1:13: nodes.a.kernal: unknown key "kernal" (did you mean "kernel"?)')
+    assert cli("check", ROOT / "topologies" / "two-isps.yaml")[0] == 0
+
+
+def test_input_errors_of_run_go_to_standard_error_with_exit_2(cli, tmp_path):
+    (tmp_path / "x.yaml").write_text(GOOD + "sed: 1\n")
+    code, out, err = cli("run", "x.yaml")
+    assert (code, out) == (2, "")
+    assert err.startswith("x.yaml:4:1: sed: unknown key")
+
+
+def test_a_bad_option_is_wrong_input(cli, tmp_path):
+    (tmp_path / "x.yaml").write_text(GOOD)
+    assert cli("run", "x.yaml", "--set", "seed")[::2] == (
+        2,
+        "--set: seed: not KEY=VALUE (as in --set traffic.web.rate=1Mbit)\n",
+    )
+    assert cli("run", "--nonsense")[0] == 2
+    assert cli("show", "x.yaml", "a", "ip link", "--at", "soon")[0] == 2
+
+
+def test_what_nobody_expected_is_a_bug_with_exit_3_and_debug_shows_where(cli, monkeypatch, tmp_path):
+    (tmp_path / "x.yaml").write_text(GOOD)
+
+    def broken(*args, **kwargs):
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("netsim.scenario.load.load", broken)
+    code, out, err = cli("check", "x.yaml")
+    assert (code, out) == (3, "")
+    assert "netsim: a bug in netsim: ZeroDivisionError: oh" in err
+    assert "--debug" in err
+    with pytest.raises(ZeroDivisionError):
+        main(["check", "x.yaml", "--debug"])
+
+
+def test_schema_is_json_and_knows_verbs_and_states(cli):
+    code, out, _ = cli("schema")
+    schema = json.loads(out)
+    assert code == 0
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert {"silence", "revive", "flap", "inject", "id"} <= set(schema["$defs"]["Event"]["properties"])
+    assert "FAILED" in json.dumps(schema)
+    assert {"type": "string"}.items() <= schema["properties"]["topology"]["anyOf"][0].items()
+    assert {"from", "to"} <= set(schema["$defs"]["Traffic"]["required"])
+    assert json.loads(cli("schema", "--topology")[1])["title"] == "netsim topology"
+
+
+def test_topo_lists_and_converts_both_ways(cli, tmp_path):
+    two = ROOT / "topologies" / "two-isps.yaml"
+    code, out, _ = cli("topo", "list", two)
+    assert code == 0
+    assert out.endswith("6 nodes  5 links  isp1,isp2  two inside hosts behind a NAT router with two providers\n")
+    assert json.loads(cli("topo", "list", two, "--json")[1])[0]["gateways"] == ["isp1", "isp2"]
+    for suffix in ("graphml", "gml", "json"):
+        assert cli("topo", "convert", two, f"n.{suffix}") == (0, f"n.{suffix}\n", "")
+        assert cli("topo", "convert", f"n.{suffix}", "back.yaml")[0] == 0
+        assert "ip rule add prio 10 table main" in (tmp_path / "back.yaml").read_text()
+    assert cli("topo", "convert", two, "n.txt")[::2] == (
+        2, "n.txt: .txt is not a graph file; there are: .graphml, .gml, .json (or .yaml)\n"
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_topo_draws_the_same_picture_twice(cli, tmp_path):
+    two = ROOT / "topologies" / "two-isps.yaml"
+    for name in ("a.svg", "b.svg"):
+        assert cli("topo", "draw", two, "--out", name)[:2] == (0, f"{name}\n")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert cli("topo", "draw", two, "--out", "a.bmp")[0] == 2
+
+
+def test_new_writes_a_scenario_that_checks_and_never_overwrites(cli):
+    assert cli("new", "my-office") == (0, "my-office.yaml\n", "")
+    assert cli("check", "my-office.yaml") == (0, "my-office.yaml: ok\n", "")
+    assert cli("new", "my-office")[::2] == (2, "my-office.yaml: exists already (choose another name or remove it)\n")
+    assert cli("new", "no/such")[0] == 2
+
+
+def test_diff_tells_where_two_results_differ(cli, tmp_path):
+    one = Result(scenario="x", seed=7, duration_s=1.0, passed=True, digest="ab", drops={"A": 1}, wall_s=1.0)
+    other = Result(scenario="x", seed=7, duration_s=1.0, passed=True, digest="cd", drops={"B": 1}, neigh=({"t": 1},))
+    for name, result in (("a", one), ("b", other)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text(result.to_json())
+    assert cli("diff", "a", "a") == (0, "no difference\n", "")
+    code, out, _ = cli("diff", "a", "b/result.json")
+    assert (code, out.splitlines()) == (1, [
+        "digest: ab, then cd", "neigh: 0 entries, then 1", "drops.A: 1, then nothing", "drops.B: nothing, then 1",
+    ])  # fmt: skip
+    assert cli("diff", "a", "c")[0] == 2
+
+
+def test_doctor_lists_libraries_and_tools(cli):
+    code, out, _ = cli("doctor")
+    assert code == 0
+    assert any(line.split()[:2] == ["ok", "simpy"] for line in out.splitlines())
+    assert json.loads(cli("doctor", "--json")[1])["ok"] is True
+
+
+@pytest.mark.parametrize(
+    "command",
+    [(), ("run",), ("check",), ("plot",), ("show",), ("schema",), ("new",), ("doctor",), ("test",), ("diff",)],
+)
+def test_every_command_has_help_with_an_example(cli, command):
+    code, out, _ = cli(*command, "--help")
+    assert code == 0
+    assert "Example: netsim " in out
+
+
+@pytest.mark.slow
+def test_help_loads_nothing_heavy():
+    """Start-up is quick because simpy, scapy, networkx, matplotlib and pydantic are imported where they are needed."""
+    code = (
+        "import sys\nfrom netsim.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({'simpy', 'scapy', 'networkx', 'matplotlib', 'pydantic', 'yaml', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,58 @@
+"""The result value: JSON both ways, exit status, timing."""
+
+import json
+
+import pytest
+
+from netsim.errors import ConfigError
+from netsim.scenario.result import Result, Verdict, exit_code
+
+RESULT = Result(
+    scenario="x", seed=7, duration_s=240.0, passed=False, digest="ab",
+    expect=(Verdict(name="dead", passed=True, measured={"at_s": 48.2}, why="because"), Verdict(name="no",
+    passed=False)),
+    events=({"t": 60.0, "id": "dies", "verb": "silence", "target": "isp1"},), drops={"NEIGH_FAILED": 3},
+    ledger={"sent": 1, "delivered": 1, "dropped": 0, "in_flight": 0}, packet_hops=1, wall_s=0.5,
+)  # fmt: skip
+
+
+def test_a_result_survives_the_way_through_json(tmp_path):
+    path = tmp_path / "result.json"
+    path.write_text(RESULT.to_json(indent=2))
+    assert Result.load(tmp_path) == RESULT
+    assert Result.load(path) == RESULT
+
+
+def test_the_json_has_exactly_the_contracts_fields_in_its_order():
+    assert list(RESULT.to_dict()) == [
+        "schema", "scenario", "seed", "duration_s", "passed", "digest", "expect", "events", "flows", "gateways",
+        "neigh",
+        "nat", "commands", "drops", "ledger", "packet_hops", "wall_s",
+    ]  # fmt: skip
+    assert RESULT.to_dict()["schema"] == "netsim-result/1"
+
+
+def test_exit_status_names_and_timing():
+    assert (RESULT.exit_code, exit_code([]), exit_code([RESULT])) == (1, 0, 1)
+    assert RESULT["dead"].why == "because"
+    assert RESULT.timing() == {"dead": 48.2}
+    assert [verdict.name for verdict in RESULT.failed] == ["no"]
+    with pytest.raises(KeyError):
+        RESULT["other"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "not a result"),
+        ("[]", "holds several results"),
+        (json.dumps({"schema": "x/1"}), "x/1 is not netsim-result/1"),
+    ],
+)
+def test_a_file_that_is_no_result_is_refused_in_words(tmp_path, text, words):
+    path = tmp_path / "result.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        Result.load(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        Result.load(tmp_path / "none.json")
