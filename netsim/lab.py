@@ -113,11 +113,14 @@ class Lab:
     """A world built from a topology and set up as its file says. Use it as a context manager or call `close`."""
 
     def __init__(self, topology: Topology, *, seed: int = 1, bus_ready: Callable[[Bus], None] | None = None,
-                 describe: Describe = describe_plainly) -> None:  # fmt: skip
-        """Build and set up. `bus_ready(bus)` may subscribe before the first box exists. Raises ConfigError."""
+                 describe: Describe = describe_plainly, world: World | None = None) -> None:  # fmt: skip
+        """Build and set up. `bus_ready(bus)` may subscribe before the first box exists. Raises ConfigError.
+
+        `world` is an empty world to build in, where it is not to be the emulator's own (the referee has the kernel's).
+        """
         self.topology = topology
         self.seed = Seed(seed)
-        self.world = World(self.seed)
+        self.world = world or World(self.seed)
         self.ports: Mapping[str, tuple[Port, ...]] = ports_of(topology)
         if bus_ready is not None:
             bus_ready(self.world.bus)

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from netsim.addr import parse_mac, parse_prefix
-from netsim.shell.dispatch import run as run_shell
 from netsim.shell.tool import CommandResult
 from netsim.sim.node import Node
 from netsim.stack.errno import Refusal
@@ -48,7 +47,7 @@ def create_devices(node: Node, spec: NodeSpec, ports: Sequence[Port]) -> None:
     """Make a box's devices, after the templates they copy; a wrong template is told by `configure`."""
     for key, value in spec.sysctl.items():
         if is_default(key):
-            _run(node, f"sysctl -w '{key}={value}'")
+            node.set_up(f"sysctl -w '{key}={value}'")
     for port in ports:
         node.request(NewLink(name=port.name, kind=port.kind, mac=parse_mac(port.mac), mtu=port.mtu))
 
@@ -59,15 +58,8 @@ def configure(node: Node, spec: NodeSpec, ports: Sequence[Port]) -> list[Refused
     return [refused for step in steps for refused in step]
 
 
-def _run(node: Node, line: str) -> CommandResult:
-    """Run a line without recording it: set-up is no part of what happened in a run."""
-    result = run_shell(node.box, line, now=node.world.env.now)
-    node.drain()
-    return result
-
-
 def _try(node: Node, part: str, index: int, line: str) -> Iterator[Refused]:
-    result = _run(node, line)
+    result = node.set_up(line)
     if result.rc != 0:
         yield Refused(node.name, part, index, line, result)
 

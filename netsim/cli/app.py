@@ -17,6 +17,7 @@ from netsim.cli.schema import schema
 from netsim.cli.show import show
 from netsim.cli.test import run_folders
 from netsim.cli.topo import topo
+from netsim.cli.verify import verify
 
 _EPILOG = (
     "Exit status: 0 all expectations hold, 1 one failed, 2 wrong input, 3 a bug in netsim (--debug shows where), "
@@ -24,8 +25,8 @@ _EPILOG = (
 )
 
 _COMMANDS: Mapping[str, Callable[..., None]] = MappingProxyType({
-    "run": run, "check": check, "test": run_folders, "plot": plot, "show": show, "diff": diff, "schema": schema,
-    "new": new, "doctor": doctor,
+    "run": run, "check": check, "test": run_folders, "plot": plot, "show": show, "diff": diff, "verify": verify,
+    "schema": schema, "new": new, "doctor": doctor,
 })  # fmt: skip
 
 

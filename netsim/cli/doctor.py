@@ -19,12 +19,12 @@ def doctor(json: Json = False) -> None:
 
     Example: netsim doctor
     """
-    import os
     import platform
     import shutil
     from importlib.metadata import PackageNotFoundError, version
 
     from netsim.cli.output import rows
+    from netsim.oracle.probe import abilities
 
     found: list[dict[str, str | bool]] = []
 
@@ -47,8 +47,8 @@ def doctor(json: Json = False) -> None:
     for name, purpose in _TOOLS:
         path = shutil.which(name)
         note(name, path is not None, path or f"not found; only to {purpose}", False)
-    root = os.geteuid() == 0
-    note("root", root, "network namespaces can be made" if root else "not root: verify is skipped (exit 4)", False)
+    sealed = next(each for each in abilities() if each.name == "namespaces")
+    note("namespaces", sealed.ok, sealed.said if sealed.ok else f"{sealed.said}: verify is skipped (exit 4)", False)
     healthy = all(each["ok"] for each in found if each["needed"])
     if json:
         from json import dumps

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from netsim.scenario.values import Bound, Window, parse_bound, parse_share_bound, parse_window
+from netsim.scenario.values import Bound, Window, parse_bound, parse_count_or_share, parse_share_bound, parse_window
 from netsim.topology.fields import NAME, reader
 
 _TIMES = ("ns", "us", "ms", "s", "m", "h")
@@ -62,8 +62,6 @@ Count: TypeAlias = Annotated[
 ]
 CountOrShare: TypeAlias = Annotated[
     Bound,
-    BeforeValidator(
-        reader("a count or a share", '0 or ">= 99%"', lambda text: parse_bound(text, "share", "count"), (int,))
-    ),
+    BeforeValidator(reader("a count or a share", '0 or ">= 99%"', parse_count_or_share, (int,))),
     _count_schema(">= 99%"),
 ]

@@ -36,6 +36,7 @@ from netsim.trace.records import WorldEvent
 from netsim.units import Ns, seconds
 
 Progress = Callable[[float], None]
+MakeLab = Callable[[Scenario, Topology, Callable[[Bus], None]], Lab]
 _SLICES = 100
 
 
@@ -50,11 +51,17 @@ class Meters:
     outputs: Outputs | None
 
 
-def run_scenario(scenario: Scenario, *, out: Path | None = None, progress: Progress | None = None) -> Result:
-    """Run a scenario and judge it; with `out`, write its files there. Raises ConfigError for a refused set-up line."""
+def run_scenario(
+    scenario: Scenario, *, out: Path | None = None, progress: Progress | None = None, make_lab: MakeLab | None = None
+) -> Result:
+    """Run a scenario and judge it; with `out`, write its files there. Raises ConfigError for a refused set-up line.
+
+    `make_lab` builds another lab than the emulator's (the referee's, whose boxes are the kernel's).
+    """
     topology = scenario.effective_topology()
     listening: list[Meters] = []
-    lab = build_lab(scenario, topology, lambda bus: listening.append(_listen(scenario, topology, bus, out)))
+    make_lab = make_lab or build_lab
+    lab = make_lab(scenario, topology, lambda bus: listening.append(_listen(scenario, topology, bus, out)))
     (meters,) = listening
     file_timeline(lab, scenario)
     _file_expectations(lab, scenario, meters.gatherer)

@@ -111,6 +111,11 @@ def parse_share_bound(text: str) -> Bound:
     return Bound(text.strip(), "share", middle - slack - 1e-9, middle + slack + 1e-9)
 
 
+def parse_count_or_share(text: str) -> Bound:
+    """Read "0", ">= 99%", or "50% +- 10%". Raises ValueError."""
+    return parse_share_bound(text) if "+-" in text else parse_bound(text, "share", "count")
+
+
 def _bound(text: str, unit: Unit, parse: Callable[[str], float]) -> Bound:
     text = text.strip()
     match = _COMPARE.fullmatch(text)

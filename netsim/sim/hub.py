@@ -42,4 +42,4 @@ class Hub(Link):
         for arrival in arrivals:
             for number, other in enumerate(others):
                 made = self.frame_of(frame, arrival, copy=arrival.copy or number > 0)
-                self._depart(other, made, arrival, frame)
+                self._depart(other, made, arrival.at, frame)

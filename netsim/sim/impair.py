@@ -38,6 +38,10 @@ REORDER_LAG: Ns = NS_PER_S // 200
 """How much later than its place a reordered frame arrives: 5 ms, or the line's delay where that is longer."""
 
 
+FULL: Ns = -1
+"""What `Line.arrival` answers when the queue takes no more."""
+
+
 class Arrival(NamedTuple):
     """One arrival of a sent frame: when, its octets, whether the line damaged them, whether it is an extra copy."""
 
@@ -50,15 +54,26 @@ class Arrival(NamedTuple):
 class Line:
     """One direction of a link, or a shared medium: busy until the last frame's last bit is on the wire."""
 
-    __slots__ = ("_busy_until", "_draw", "_ends", "_last", "_streams", "spec")
+    __slots__ = ("_busy_until", "_draw", "_ends", "_last", "_spec", "_streams", "clean")
 
     def __init__(self, spec: LineSpec, rng: Callable[[str], random.Random]) -> None:
-        self.spec = spec
         self._draw = rng
         self._streams: dict[str, random.Random] = {}
         self._busy_until: Ns = 0
         self._last: Ns = 0
         self._ends: deque[Ns] = deque()
+        self.spec = spec
+
+    @property
+    def spec(self) -> LineSpec:
+        """The settings; an impairment writes others."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: LineSpec) -> None:
+        self._spec = spec
+        self.clean = not (spec.jitter or spec.loss or spec.corrupt or spec.duplicate or spec.reorder)
+        """Whether every frame arrives once, whole and in order: then `arrival` says all there is to say."""
 
     def _happens(self, accident: str, share: float) -> bool:
         return share > 0 and self._stream(accident).random() < share
@@ -69,20 +84,33 @@ class Line:
             stream = self._streams[accident] = self._draw(accident)
         return stream
 
-    def send(self, octets: bytes, now: Ns) -> tuple[Arrival, ...] | str:
-        """Take a frame; return its arrivals, or the drop reason that ended it."""
-        spec = self.spec
+    def arrival(self, size: int, now: Ns) -> Ns:
+        """Take a frame of `size` octets; return when it is through if nothing happens to it, FULL when none may wait.
+
+        All there is to a clean line, and a third of `send`'s cost.
+        """
+        spec = self._spec
         at = now
         if spec.rate:
             ends = self._ends
             while ends and ends[0] <= now:
                 ends.popleft()
             if len(ends) > spec.queue:
-                return drop.QUEUE_FULL
-            at = max(now, self._busy_until) + -(-len(octets) * 8 * NS_PER_S // spec.rate)
+                return FULL
+            at = max(now, self._busy_until) + -(-size * 8 * NS_PER_S // spec.rate)
             self._busy_until = at
             ends.append(at)
         at += spec.delay
+        if self.clean:
+            self._last = at
+        return at
+
+    def send(self, octets: bytes, now: Ns) -> tuple[Arrival, ...] | str:
+        """Take a frame; return its arrivals, or the drop reason that ended it."""
+        spec = self._spec
+        at = self.arrival(len(octets), now)
+        if at == FULL:
+            return drop.QUEUE_FULL
         if spec.loss and self._happens("loss", spec.loss):
             return drop.LINK_LOSS
         if spec.jitter:

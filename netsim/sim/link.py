@@ -116,11 +116,10 @@ class Link:
         """Return the lines' settings, to give them back after an impairment."""
         return tuple(line.spec for line in self.lines())
 
-    def _depart(self, end: End, frame: Frame, arrival: Arrival, original: Frame) -> None:
+    def _depart(self, end: End, frame: Frame, at: Ns, original: Frame) -> None:
         """File the arrival of a frame at an end."""
         self.in_flight += 1
-        event = _ArrivalEvent(end, frame)
-        self.world.env.file(arrival.at, FRAME, event)
+        self.world.env.file(at, FRAME, _ArrivalEvent(end, frame))
         if self.taps:
             for tap in self.taps:
                 tap(self.world.env.now, original)

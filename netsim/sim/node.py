@@ -43,6 +43,7 @@ class Node:
         self.crashed = False
         self._boots = 0
         self._timer: Timer | None = None
+        self._armed = 0
         self._listeners: dict[int, Listener] = {}
         self._draining = False
 
@@ -94,6 +95,12 @@ class Node:
         self.drain()
         return result
 
+    def set_up(self, line: str) -> CommandResult:
+        """Run a set-up line: no part of what happens in a run, so it is not recorded."""
+        result = run_shell(self.box, line, now=self.world.env.now)
+        self.drain()
+        return result
+
     def carrier(self, dev: str, up: bool) -> None:
         """Tell the box about a carrier."""
         self.box.carrier(dev, up, now=self.world.env.now)
@@ -119,17 +126,20 @@ class Node:
         self._draining = True
         try:
             outbox = self.box.outbox
-            bus = self.world.bus
-            while outbox.records or outbox.frames or outbox.wakes:
+            while True:
                 if outbox.records:
                     records, outbox.records = outbox.records, []
+                    publish = self.world.bus.publish
                     for record in records:
-                        bus.publish(record)
+                        publish(record)
                 if outbox.frames:
                     frames, outbox.frames = outbox.frames, []
                     for out in frames:
                         self._send(out)
-                if outbox.wakes:
+                if not outbox.wakes:
+                    if not outbox.records and not outbox.frames:
+                        break
+                else:
                     wakes, outbox.wakes = outbox.wakes, []
                     for wake in wakes:
                         listener = self._listeners.get(wake.fd)
@@ -137,19 +147,16 @@ class Node:
                             listener(wake.event)
         finally:
             self._draining = False
-        self._arm()
+        if self.box.timers.armed != self._armed:  # nothing else makes the next deadline an earlier one
+            self._arm()
 
     def _send(self, out: FrameOut) -> None:
         """Give a frame to the device's link; without carrier, or silent, it never gets there."""
         world = self.world
         end = self.nics.get(out.dev)
-        reason = ""
-        if self.silent:
-            reason = drop.NODE_SILENT
-        elif end is None or not end.link.carrier(end):
-            reason = drop.LINK_DOWN if end is not None else drop.NO_LINK
-        if reason or end is None:
+        if end is None or self.silent or not end.link.carrier(end):
             if Dropped in world.bus.wanted:
+                reason = drop.NODE_SILENT if self.silent else drop.NO_LINK if end is None else drop.LINK_DOWN
                 world.bus.publish(Dropped(world.env.now, self.name, out.dev, reason, 0, out.octets))
             return
         frame = Frame(out.octets, world.next_uid(), out.parent, bad=out.bad, link_header=out.link_header)
@@ -159,6 +166,7 @@ class Node:
 
     def _arm(self) -> None:
         """File the deadline timer if the box wants to be called earlier than it stands."""
+        self._armed = self.box.timers.armed
         at = self.box.next_deadline()
         if at is None:
             return
@@ -172,6 +180,7 @@ class Node:
     def _tick(self) -> None:
         """Run what is due; a timer that popped early is filed again by the drain."""
         self.box.tick(now=self.world.env.now)
+        self._armed = -1
         self.drain()
 
     # Failures
@@ -195,4 +204,5 @@ class Node:
         )
         self.silent = self.crashed = False
         self._timer = None
+        self._armed = -1
         return self.world.env.now

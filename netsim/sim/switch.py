@@ -61,7 +61,7 @@ class Switch(Link):
                 continue
             for arrival in arrivals:
                 made = self.frame_of(frame, arrival, copy=arrival.copy or number > 0)
-                self._depart(port, made, arrival, frame)
+                self._depart(port, made, arrival.at, frame)
 
     def _copy(self, frame: Frame) -> Frame:
         """Make the copy that a full or lossy port loses."""

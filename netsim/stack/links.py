@@ -307,8 +307,9 @@ class Links:
     def _promote(self, dev: Device, heirs: list[IfAddr], *, now: Ns) -> None:
         """Make the first secondary primary: all of the subnet's routes are made again with its address as source."""
         for heir in heirs:
+            self._fib.address_removed(dev, heir, last=False, now=now)  # still listed: it stays ours
+        for heir in heirs:
             self._interfaces.delete_address(dev, heir)
-            self._fib.address_removed(dev, heir, last=False, now=now)
         for heir in heirs:
             self._interfaces.insert_address(dev, heir)
             self._fib.address_added(dev, heir, now=now)

@@ -34,20 +34,24 @@ class Timer:
 
 
 class Timers:
-    """The heap of one box; `seen` is the latest instant it was run to, for whoever is told of no `now`."""
+    """The heap of one box.
 
-    __slots__ = ("_heap", "_sequence", "seen")
+    `seen` is the latest instant it was run to, for whoever is told of no `now`. `armed` counts timers ever armed: while
+    it stands still, `next()` cannot have become earlier.
+    """
+
+    __slots__ = ("_heap", "armed", "seen")
 
     def __init__(self) -> None:
         self._heap: list[tuple[Ns, int, Timer]] = []
-        self._sequence = 0
+        self.armed = 0
         self.seen: Ns = 0
 
     def arm(self, at: Ns, fn: Callback) -> Timer:
         """Call `fn(at)` at `at`; two timers of one instant fire in order of arming."""
         timer = Timer(at, fn)
-        self._sequence += 1
-        heappush(self._heap, (at, self._sequence, timer))
+        self.armed += 1
+        heappush(self._heap, (at, self.armed, timer))
         return timer
 
     def next(self) -> Ns | None:

@@ -107,7 +107,8 @@ class RouteLookup:
     """One routing decision and why: never part of the digest.
 
     `kind` is "input" or "output"; `key` the flow as text fields; `rule` the preference that matched (-1 none),
-    `route` the winning route as `ip route` prints it, `why` the sentence a person reads.
+    `route` the winning route as `ip route` prints it, `why` the sentence a person reads. `lsrc` is the source that the
+    nf_reroute patch asked with in place of `src`, "" otherwise.
     """
 
     t: Ns
@@ -129,6 +130,7 @@ class RouteLookup:
     why: str
     uid: int = 0
     error: str = ""
+    lsrc: str = ""
 
 
 @dataclass(slots=True)

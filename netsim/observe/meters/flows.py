@@ -1,8 +1,8 @@
 """What became of each flow's units: sent, delivered, lost, gaps, latency, connections.
 
 A unit counts in a window by its sending time, which a delivery tells as arrival minus latency; gaps are between arrival
-times, the window's two ends counting as deliveries. A flow with connections counts connections instead: opened is sent,
-completed is delivered, reset, timed_out and refused are lost.
+times, the window's two ends counting as deliveries. A flow with connections counts connections instead, all that became
+of one by the instant it was opened: opened is sent, completed is delivered, reset, timed_out and refused are lost.
 
 Source: design/scenario-format.md, "Result" (flows) and "Expectations" (flow).
 """
@@ -114,6 +114,7 @@ class FlowMeter:
         self._pending: dict[str, dict[int, list[Ns]]] = {}
         self._early: dict[str, set[int]] = {}
         self._newest: dict[str, int] = {}
+        self._opened: dict[tuple[str, str, int], Ns] = {}
         for flow in flows:
             self._of(flow)
         bus.subscribe((FlowSent,), self._sent)
@@ -232,11 +233,17 @@ class FlowMeter:
                 window.errors[r.errno] = window.errors.get(r.errno, 0) + 1
 
     def _connection(self, r: ConnectionEvent) -> None:
+        key = (r.flow, r.node, r.seq)
+        if r.event == "opened":
+            self._opened[key] = r.t
+        opened = self._opened.get(key, r.t)
         for window in self._of(r.flow):
-            if window.start <= r.t < window.stop:
+            if window.start <= opened < window.stop:
                 window.connections[r.event] = window.connections.get(r.event, 0) + 1
             if r.event == "completed":
                 window.deliver(r.t)
+        if r.event not in {"opened", "established"}:
+            self._opened.pop(key, None)
 
     def _fill(self, bins: list[int], t: Ns) -> None:
         if not self.bin_width:

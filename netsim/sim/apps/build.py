@@ -109,7 +109,8 @@ class Applications:
         if spec.kind == "ping":
             return PingFlow(
                 self.world, name, number, node, [each.addr for each in spec.destinations], every=every, count=count,
-                size=spec.size, src=spec.src, dev=spec.dev, ttl=spec.ttl, tos=spec.tos,
+                size=spec.size, flows=spec.flows, new_flows=spec.new_flows, src=spec.src, dev=spec.dev,
+                ttl=spec.ttl, tos=spec.tos,
             )  # fmt: skip
         if spec.kind not in _CONNECTIONS:
             raise SimulationError(f"there is no traffic of kind {spec.kind!r}")

@@ -72,7 +72,8 @@ class FtpFlow(ConnectionFlow):
         endpoint = parse_endpoint(line)
         if endpoint is None:
             raise StreamError(ECONNRESET)
-        data = Stream.open(self.node, src=self.options.src)
+        options = self.options
+        data = Stream.open(self.node, src=options.src, dev=options.dev, ttl=options.ttl, tos=options.tos)
         data.begin(*endpoint)
         yield from stream.write(f"{fetch}\r\n".encode())
         yield from data.established()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import simpy
@@ -21,9 +21,11 @@ from netsim.stack.requests import (
     Send,
     Shutdown,
     Socket,
+    SocketError,
     SocketName,
     TakeErrors,
 )
+from netsim.units import Ns
 
 Story = Generator[simpy.Event, Any, Any]  # what a simpy process is made of
 
@@ -46,11 +48,17 @@ class StreamError(Exception):
 
 
 class Stream:
-    """One socket of one node. Every method that may wait is a generator: `yield from stream.read()`."""
+    """One socket of one node. Every method that may wait is a generator: `yield from stream.read()`.
+
+    An ICMP error on a connection that stands breaks nothing: `soft` is told, and the conversation goes on. While it is
+    being made, it fails. Source: RFC 1122 section 4.2.3.9; tcp_v4_err().
+    """
 
     def __init__(self, node: Node, fd: int) -> None:
         self.node = node
         self.fd = fd
+        self.soft: Callable[[SocketError], None] | None = None
+        self._stands = False
         self._news: deque[str] = deque()
         self._waiting: simpy.Event | None = None
         self._rest = b""
@@ -89,10 +97,27 @@ class Stream:
 
     def _raise(self) -> None:
         errors = self.node.request(TakeErrors(fd=self.fd))
-        if isinstance(errors, Refusal) or not errors:
+        if isinstance(errors, Refusal):
             return
-        last = errors[-1]
-        raise StreamError(last.errno, ip_str(last.offender) if last.offender else "")
+        for error in errors:
+            if self._stands and error.icmp_type >= 0:
+                if self.soft is not None:
+                    self.soft(error)
+            else:
+                raise StreamError(error.errno, ip_str(error.offender) if error.offender else "")
+
+    def pause(self, delay: Ns) -> Story:
+        """Let time pass; a connection that breaks meanwhile raises at that instant, data waits for `read`."""
+        env = self.node.world.env
+        over = env.timeout(delay)
+        while not over.processed:
+            if not self._news:
+                self._waiting = env.event()
+                yield self._waiting | over
+                self._waiting = None
+            while self._news:
+                if self._news.popleft() == "error":
+                    self._raise()
 
     @property
     def conn(self) -> str:
@@ -112,10 +137,10 @@ class Stream:
         """Wait until the connection stands."""
         while True:
             event = yield from self._wait()
-            if event in ("connected", "writable"):
-                return
-            if event == "readable":
-                self._news.appendleft(event)
+            if event in ("connected", "writable", "readable"):
+                self._stands = True
+                if event == "readable":
+                    self._news.appendleft(event)
                 return
 
     def write(self, octets: bytes) -> Story:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netsim.addr import Ip
+from netsim.addr import Ip, ip_str
 from netsim.sim.apps.flow import STAMP, Flow
 from netsim.sim.apps.stream import Story, Stream, StreamError
 from netsim.sim.node import Node
@@ -54,6 +54,7 @@ class ConnectionFlow(Flow):
         except StreamError as error:
             self._broke(unit, "", error)
             return
+        stream.soft = lambda error: self._told(unit, error.errno, ip_str(error.offender) if error.offender else "")
         try:
             stream.begin(*destination)
             conn = stream.conn
@@ -77,10 +78,14 @@ class ConnectionFlow(Flow):
         return Stream.open(self.node, src=options.src, sport=sport, dev=options.dev, ttl=options.ttl, tos=options.tos)
 
     def _broke(self, unit: int, conn: str, error: StreamError) -> None:
+        self._told(unit, error.errno, error.offender)
+        self._event(unit, error.ending, conn)
+
+    def _told(self, unit: int, errno: int, offender: str) -> None:
+        """Publish an error that the kernel told."""
         if FlowError in self.world.bus.wanted:
             now = self.world.env.now
-            self.world.bus.publish(FlowError(now, self.name, self.node.name, unit, NAMES[error.errno], error.offender))
-        self._event(unit, error.ending, conn)
+            self.world.bus.publish(FlowError(now, self.name, self.node.name, unit, NAMES[errno], offender))
 
     def _event(self, unit: int, event: str, conn: str) -> None:
         if ConnectionEvent in self.world.bus.wanted:
@@ -98,27 +103,59 @@ class ConnectionFlow(Flow):
 
 
 class TcpFlow(ConnectionFlow):
-    """Each unit opens a connection, sends `size` octets and closes; held, one connection sends `size` each `every`."""
+    """Each unit opens a connection, sends `size` octets and closes.
+
+    Held, each of its `flows` connections sends `size` each `every`; one that broke is opened again at its next interval,
+    as a keep-alive client does, and counts as a new connection.
+    """
+
+    def __init__(
+        self, world: World, name: str, number: int, node: Node, destinations: list[tuple[Ip, int]], options: TcpOptions,
+        *, every: Ns, count: int = 0,
+    ) -> None:  # fmt: skip
+        super().__init__(world, name, number, node, destinations, options, every=every, count=count)
+        self._holding = False
+        self._pieces = 0
+        self._boots = 0
 
     def start(self) -> None:
-        """Begin; a held flow opens its one connection and keeps its own time."""
-        if self.options.hold:
-            self._holding = True
-            self._send(0)
-        else:
+        """Begin; a held flow opens its connections and keeps its own time."""
+        if not self.options.hold:
             super().start()
+        elif not self._holding:
+            self._holding = True
+            self._hold_all()
 
     def stop(self) -> None:
         """End; a held connection closes after what it is sending."""
         self._holding = False
         super().stop()
 
-    _holding = False
+    def booted(self) -> None:
+        """Open the held connections anew: those of the box that was are gone with it."""
+        self._boots += 1
+        if self._holding:
+            self._hold_all()
+
+    def _hold_all(self) -> None:
+        for lane in range(self.options.flows):
+            self.world.env.process(self._lane(lane, self._boots))
+
+    def _lane(self, lane: int, boots: int) -> Story:
+        """Keep one connection open, opened again after it broke, until the flow stops or the box goes."""
+        while self._holding and boots == self._boots and not self.node.crashed:
+            began = self.world.env.now
+            unit = self.unit(self.sequence)
+            self.sequence += 1
+            yield from self._connection(unit, self.destinations[lane % len(self.destinations)])
+            if self.count and self._pieces >= self.count * self.options.flows:
+                return
+            yield self.world.env.timeout(self.every - (self.world.env.now - began) % self.every)
 
     def converse(self, stream: Stream, unit: int, conn: str) -> Story:
         """Send, shut down, and wait until the far end has closed too."""
         if self.options.hold:
-            yield from self._keep(stream, unit, conn)
+            yield from self._keep(stream, conn)
         else:
             yield from stream.write(self._chunk(unit))
             self.sent(unit, conn, self.options.size)
@@ -126,18 +163,18 @@ class TcpFlow(ConnectionFlow):
         while (yield from stream.read()):
             pass
 
-    def _keep(self, stream: Stream, unit: int, conn: str) -> Story:
+    def _keep(self, stream: Stream, conn: str) -> Story:
         """Send a chunk each interval, until stopped or the count is reached."""
-        piece = 0
         at = self.world.env.now
-        while self._holding and not (self.count and piece >= self.count):
+        while self._holding and not (self.count and self._pieces >= self.count * self.options.flows):
+            piece = self.unit(self._pieces)
+            self._pieces += 1
             self.sent(piece, conn, self.options.size)
             yield from stream.write(self._chunk(piece))
-            piece += 1
             at += self.every
             now = self.world.env.now
             if at > now:
-                yield self.world.env.timeout(at - now)
+                yield from stream.pause(at - now)
 
     def _chunk(self, unit: int) -> bytes:
         return self.stamp(unit, max(self.options.size, STAMP.size))

@@ -5,6 +5,7 @@ Source: 2.4 net/ipv4/fib_semantics.c fib_select_multipath(); patch 01_alt_routes
 
 from __future__ import annotations
 
+from netsim.addr import ip_str
 from netsim.stack.fib.explain import Story
 from netsim.stack.fib.flow import FibResult, FlowKey
 from netsim.stack.fib.lookup import fits_gateway
@@ -120,10 +121,15 @@ def _last_resort(info: FibInfo, flow: FlowKey) -> int:
 
 
 def tell(story: Story, info: FibInfo, index: int, why: str) -> None:
-    """Write down the paths with their credits, those that were not judged before, and the winner."""
+    """Write down the paths with their credits and what was seen of their neighbours, and the winner."""
+    known = {(each.gateway, each.dev): each.neigh for each in story.candidates}
     if not story.group:
         story.candidates.clear()
-        for at, nexthop in enumerate(info.nexthops):
-            story.note(nexthop, "by flags", f"credit {nexthop.credit} left" + (": chosen" if at == index else ""))
-        story.group = f"{len(info.nexthops)} paths"
+    for at, nexthop in enumerate(info.nexthops):
+        bad = "dead" if nexthop.flags & RTNH_F_DEAD else "suspect" if nexthop.flags & RTNH_F_BADSTATE else "good"
+        neigh = known.get(
+            (ip_str(nexthop.gw) if nexthop.gw else "", nexthop.dev.name if nexthop.dev else ""), "not asked"
+        )
+        story.note(nexthop, neigh, f"{bad}, credit {nexthop.credit} left" + (": chosen" if at == index else ""))
+    story.group = story.group or f"{len(info.nexthops)} paths"
     story.because(f"path {index}: {why}")

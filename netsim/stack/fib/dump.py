@@ -6,7 +6,7 @@ fn_hash_dump(); linux-kernel note 2.3, observed-linux 14.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from netsim.addr import Ip, Prefix
 from netsim.stack.fib.lookup import Lookup
@@ -15,27 +15,47 @@ from netsim.stack.fib.table import FibTable
 from netsim.stack.requests import RTNH_F_DEAD, RTNH_F_LINKDOWN, NexthopInfo, RouteInfo
 
 TABLE_BUCKETS = 256
+Order = Callable[[int, Ip, FibTable], tuple[int, ...]]
+"""Where a (length, prefix) stands in a table's dump."""
 
 
-def dump_all(lookup: Lookup) -> tuple[RouteInfo, ...]:
+def dump_all(lookup: Lookup, order: Order) -> tuple[RouteInfo, ...]:
     """List every table: by id modulo 256, in one bucket the youngest table first."""
     numbers = list(lookup.tables)
-    order = sorted(numbers, key=lambda number: (number % TABLE_BUCKETS, -numbers.index(number)))
-    return tuple(route for number in order for route in dump_table(lookup, lookup.tables[number]))
+    chained = sorted(numbers, key=lambda number: (number % TABLE_BUCKETS, -numbers.index(number)))
+    return tuple(route for number in chained for route in dump_table(lookup, lookup.tables[number], order))
 
 
-def dump_table(lookup: Lookup, table: FibTable) -> tuple[RouteInfo, ...]:
+def dump_table(lookup: Lookup, table: FibTable, order: Order) -> tuple[RouteInfo, ...]:
     """List one table."""
-    return tuple(_route(lookup, table, plen, prefix, alias) for plen, prefix, alias in _ordered(table))
+    keys = [(order(plen, prefix, table), plen, prefix) for plen, each in table.prefixes.items() for prefix in each]
+    return tuple(
+        _route(lookup, table, plen, prefix, alias)
+        for _, plen, prefix in sorted(keys)
+        for alias in table.prefixes[plen][prefix]
+        if not alias.zombie
+    )
 
 
-def _ordered(table: FibTable) -> Iterator[tuple[int, Ip, Alias]]:
-    """Yield entries by address ascending, longer prefix first, then in list order."""
-    keys = sorted((prefix, -plen) for plen, by_prefix in table.prefixes.items() for prefix in by_prefix)
-    for prefix, negative in keys:
-        for alias in table.prefixes[-negative][prefix]:
-            if not alias.zombie:
-                yield -negative, prefix, alias
+def trie_order(plen: int, prefix: Ip, table: FibTable) -> tuple[int, ...]:
+    """Mainline: by address, at one address the longer prefix first."""
+    return (prefix, -plen)
+
+
+def hash_order(plen: int, prefix: Ip, table: FibTable) -> tuple[int, ...]:
+    """2.2 and 2.4: the longest prefixes first, then as the zone's hash chains lie, on a little-endian machine.
+
+    A zone starts with 16 chains and grows to 256 and 1,024. Source: fn_hash(), fn_rehash_zone().
+    """
+    if not plen:
+        return (0, 0, 0)
+    routes = sum(len(leaf) for leaf in table.prefixes[plen].values())
+    divisor = 16 if routes <= 64 or 1 << plen <= 16 else 256 if routes <= 1024 or 1 << plen <= 256 else 1024
+    value = prefix >> 32 - plen
+    value ^= value >> 20
+    value ^= value >> 10
+    value ^= value >> 5
+    return (-plen, value & divisor - 1, int.from_bytes(prefix.to_bytes(4, "big"), "little"))
 
 
 def _route(lookup: Lookup, table: FibTable, plen: int, prefix: Ip, alias: Alias) -> RouteInfo:

@@ -87,6 +87,7 @@ class MainlineEvents:
 
     def _sync_down(self, dev: Device, *, dead: bool, force: bool = False, unregister: bool = False) -> None:
         """Mark a device's paths dead, or without carrier only. Mirrors fib_sync_down_dev()."""
+        hit = False
         for info in self._on(dev):
             gone = 0
             for nexthop in info.nexthops:
@@ -100,9 +101,11 @@ class MainlineEvents:
                     break
             if gone == len(info.nexthops):
                 info.flags |= (RTNH_F_DEAD | RTNH_F_LINKDOWN) if dead else RTNH_F_LINKDOWN
+                hit = True
             rebalance(info, self._trie.lookup)
-        if dead:
+        if dead and hit:
             self._trie.flush(silent=lambda info: True)
+        self._changed()
 
     def _sync_up(self, dev: Device, flags: int) -> None:
         """Clear state flags on a device's paths. Mirrors fib_sync_up()."""

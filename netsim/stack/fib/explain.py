@@ -25,9 +25,12 @@ NUD_NAMES: Mapping[int, str] = MappingProxyType({
 
 
 class Story:
-    """What one decision saw: the memory before and after (-1 none), the candidates in order, why, and the outcome."""
+    """What one decision saw: the memory before and after (-1 none), the candidates in order, why, and the outcome.
 
-    __slots__ = ("after", "before", "candidates", "flow", "group", "result", "why")
+    `lsrc` is the source asked with in place of the packet's own, "" for none.
+    """
+
+    __slots__ = ("after", "before", "candidates", "flow", "group", "lsrc", "result", "why")
 
     def __init__(self) -> None:
         self.flow = FlowKey(0)
@@ -36,6 +39,7 @@ class Story:
         self.after = -1
         self.candidates: list[Candidate] = []
         self.group = ""
+        self.lsrc = ""
         self.why: list[str] = []
 
     def judge(self, nexthop: Nexthop, state: int | None, verdict: str) -> None:
@@ -68,7 +72,8 @@ def record(
     if isinstance(result, Miss):
         table = table_name(result.table) if result.table else ""
         why = "; ".join([*story.why, miss_text(result)])
-        return RouteLookup(*key, result.rule, table, "", "", "", (), story.before, story.after, why, uid, error)
+        memory = (story.before, story.after)
+        return RouteLookup(*key, result.rule, table, "", "", "", (), *memory, why, uid, error, story.lsrc)
     winner = result.nexthop
     if not story.candidates:
         story.note(winner, "not asked", "only path")
@@ -76,6 +81,7 @@ def record(
         *key, result.rule, table_name(result.table.id), winner_text(result, flow),
         ip_str(winner.gw) if winner.gw else "", winner.dev.name if winner.dev is not None else "",
         tuple(story.candidates), story.before, story.after, "; ".join(reasons(story, result)), uid, error,
+        story.lsrc,
     )  # fmt: skip
 
 
@@ -107,7 +113,7 @@ def told(story: Story) -> str:
     """Return the explanation `ip route get --why` prints, a line a fact."""
     flow, result = story.flow, story.result
     if result is None:
-        return "answered before any table was asked"
+        return "\n".join(story.why) or "answered before any table was asked"
     if isinstance(result, Miss):
         return "\n".join([*story.why, miss_text(result)])
     lines = [

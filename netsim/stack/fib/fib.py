@@ -12,7 +12,7 @@ from netsim.addr import Ip
 from netsim.stack.address import IfAddr
 from netsim.stack.device import Device
 from netsim.stack.errno import ENOENT, Refusal
-from netsim.stack.fib.dump import dump_all, dump_table
+from netsim.stack.fib.dump import dump_all, dump_table, hash_order, trie_order
 from netsim.stack.fib.events import MainlineEvents
 from netsim.stack.fib.flow import FibResult, FlowKey, Miss
 from netsim.stack.fib.hash import DELAYED, Hash
@@ -107,6 +107,7 @@ class Fib:
         self.routes: Routes
         self._events: Events
         self.hash: Hash | None = None
+        self._order = hash_order if era.route_cache else trie_order
         if era.route_cache:
             self.lookup = OldLookup(interfaces, sysctl)
             self.hash = Hash(interfaces, self.lookup, self._tell, self.flush_cache, static=patches.static_routes)
@@ -158,11 +159,11 @@ class Fib:
     def dump_routes(self, req: DumpRoutes, *, now: Ns) -> tuple[RouteInfo, ...] | Refusal:
         """List one table, or all."""
         if req.table is None:
-            return dump_all(self.lookup)
+            return dump_all(self.lookup, self._order)
         table = self.lookup.tables.get(req.table)
         if table is None:
             return () if self.era.route_cache else Refusal(ENOENT, "ipv4: FIB table does not exist")
-        return dump_table(self.lookup, table)
+        return dump_table(self.lookup, table, self._order)
 
     def new_rule(self, req: NewRule, *, now: Ns) -> Done | Refusal:
         """Add a rule; the route cache of 2.2 and 2.4 does not notice (route-patches C4)."""

@@ -50,15 +50,8 @@ class Rule:
             spec.invert or spec.tos or spec.iif or spec.oif or spec.ipproto or spec.sport or spec.dport or spec.uidrange
         )
 
-    def matches(self, flow: FlowKey, interfaces: Interfaces) -> bool:
-        """Tell whether every selector given matches; `not` inverts the whole conjunction."""
-        hit = (
-            not (flow.saddr ^ self.src) & self.smask
-            and not (flow.daddr ^ self.dst) & self.dmask
-            and not (flow.mark ^ self.fwmark) & self.fwmask
-        )
-        if self.plain:
-            return hit
+    def matches_rest(self, hit: bool, flow: FlowKey, interfaces: Interfaces) -> bool:
+        """Go on where prefixes and mark gave `hit`: the rarer selectors, and `not`, which inverts the conjunction."""
         return (hit and self._rest(flow, interfaces)) != self.spec.invert
 
     def _rest(self, flow: FlowKey, interfaces: Interfaces) -> bool:
@@ -103,9 +96,14 @@ class Rules:
         Only EAGAIN (no match, a throw route, no such table) goes on with the next rule.
         """
         skip_to = -1
-        interfaces = self._interfaces
+        daddr, saddr, mark = flow.daddr, flow.saddr, flow.mark
         for rule in self.rules:
-            if rule.pref < skip_to or not rule.matches(flow, interfaces):
+            hit = not (
+                (saddr ^ rule.src) & rule.smask or (daddr ^ rule.dst) & rule.dmask or (mark ^ rule.fwmark) & rule.fwmask
+            )
+            if not rule.plain:
+                hit = rule.matches_rest(hit, flow, self._interfaces)
+            if not hit or rule.pref < skip_to:
                 continue
             if rule.error:
                 return Miss(rule.error, rule.pref)
@@ -144,6 +142,8 @@ class Rules:
             return Refusal(EEXIST)
         if spec.action == "table" and not spec.table:
             spec = replace(spec, table=empty_table())
+        if spec.nat:
+            spec = replace(spec, nat=0)  # the map address of a deprecated nat rule is not kept
         self.put(Rule(spec))
         return None
 

@@ -140,11 +140,10 @@ class Icmp:
         self._ctx.exit.drop(skb, reason, now=now)
 
     def link_failure(self, skb: Skb, *, now: Ns) -> None:
-        """Report one packet that waited for a neighbour in vain. Mirrors ipv4_link_failure()."""
+        """Report a packet that waited for a neighbour in vain, which the table ends. Mirrors ipv4_link_failure()."""
         self.send(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, now=now)
         if skb.route is not None:
             self._ctx.lessons.link_failed(skb.route, now=now)
-        self._ctx.exit.drop(skb, drop.NEIGH_FAILED, now=now)
 
     def send_redirect(self, skb: Skb, *, now: Ns) -> None:
         """Tell a host of its better first hop, backing off. Mirrors ip_rt_send_redirect()."""

@@ -42,7 +42,7 @@ from netsim.stack.requests import (
     GetRoute,
     RouteAnswer,
 )
-from netsim.stack.skb import Skb
+from netsim.stack.skb import IPPROTO_UDP, Skb
 from netsim.stack.sysctl import Sysctl
 from netsim.stack.timers import Timers
 from netsim.units import Ns
@@ -180,11 +180,12 @@ class Router:
     def _ask(
         self, req: GetRoute, iif: Device | None, oif: Device | None, now: Ns, story: Story | None
     ) -> Route | Refused:
-        """Put the question as inet_rtm_getroute() does."""
+        """Put the question as inet_rtm_getroute() does: about UDP, unless another protocol is named."""
+        proto = req.ipproto or IPPROTO_UDP
         tos = req.tos & self._fib.era.tos_mask
         flow = FlowKey(
             req.dst, req.src, tos, oif.ifindex if oif is not None else 0, self._interfaces.lo.ifindex, req.mark,
-            req.ipproto, req.sport, req.dport,
+            proto, req.sport, req.dport,
         )  # fmt: skip
         if self.cached is not None:
             if iif is not None:
@@ -192,7 +193,7 @@ class Router:
             return self.cached.answer_output(flow._replace(proto=0, sport=0, dport=0), oif, now, story)
         assert self.mainline is not None
         if iif is not None:
-            l4 = (req.ipproto, req.sport, req.dport)
+            l4 = (proto, req.sport, req.dport)
             return self.mainline.decide_input(
                 req.dst, req.src, tos, iif, req.mark, None, now, story, ip=True, l4=l4
             )[0]  # fmt: skip

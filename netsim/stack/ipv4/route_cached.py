@@ -6,7 +6,7 @@ patches 01_alt_routes, 05_nf_reroute; route-patches sections 3, 6, 8 and 13.
 
 from __future__ import annotations
 
-from netsim.addr import LIMITED_BROADCAST, LOOPBACK, Ip, is_loopback, is_multicast, is_zeronet
+from netsim.addr import LIMITED_BROADCAST, LOOPBACK, Ip, ip_str, is_loopback, is_multicast, is_zeronet
 from netsim.stack.address import RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE
 from netsim.stack.device import Device
 from netsim.stack.dst import (
@@ -99,6 +99,8 @@ class CachedRouting:
         key: Key = (daddr, saddr, dev.ifindex, 0, tos, mark, 0, lsrc)
         known = self.cache.find(key, now)
         if known is not None:
+            if story is not None:
+                story.because("answered from the route cache")
             return known
         if is_multicast(daddr):
             return Refused(EINVAL, drop.IP_INVALID_DEST)
@@ -124,6 +126,8 @@ class CachedRouting:
             if is_multicast(lsrc) or is_badclass(lsrc) or is_zeronet(lsrc) or is_loopback(lsrc):
                 return Refused(EINVAL, drop.IP_INVALID_SOURCE)
             asked = flow._replace(saddr=lsrc, iif=self._interfaces.lo.ifindex)
+            if story is not None:
+                story.lsrc = ip_str(lsrc)
         result = self._fib.ask(asked)
         if isinstance(result, Miss):
             self._parts.tell(story, "input", asked, dev, result, now, skb, result.errno)
@@ -252,6 +256,8 @@ class CachedRouting:
         key: Key = (flow.daddr, flow.saddr, 0, flow.oif, tos, flow.mark, flow.gw, 0)
         known = self.cache.find(key, now)
         if known is not None:
+            if story is not None:
+                story.because("answered from the route cache")
             return known
         answer = self._output_slow(flow, oif, now, story)
         return answer if isinstance(answer, Refused) else self._store(key, answer, now)

@@ -28,6 +28,7 @@ from netsim.stack.fib.explain import Story
 from netsim.stack.fib.flow import FibResult, FlowKey, Miss, is_local_multicast
 from netsim.stack.fib.multipath import multipath_hash, select
 from netsim.stack.ipv4.exceptions import Exceptions
+from netsim.stack.ipv4.reverse_path import MainlineReversePath
 from netsim.stack.ipv4.route_parts import Parts
 from netsim.stack.skb import IPPROTO_ICMP, Skb
 from netsim.units import Ns
@@ -51,6 +52,7 @@ class MainlineRouting:
         self._interfaces = parts.interfaces
         self._sysctl = parts.sysctl
         self.exceptions = Exceptions(parts.sysctl)
+        self._reverse = MainlineReversePath(parts)
         self._memo: dict[tuple[int, ...], Route | Refused] = {}
         self._memo_at = -1
         self._ports_count = False
@@ -124,7 +126,7 @@ class MainlineRouting:
             return self._broadcast(daddr, saddr, tos, dev, mark, ip=ip), True
         if result.kind == RTN_LOCAL:
             self._parts.tell(story, "input", flow, dev, result, now, skb, 0)
-            verdict = self._validate(flow, dev, None)
+            verdict = self._reverse.validate(flow, dev, None)
             return (_refuse(-verdict) if verdict < 0 else self._local(dev, result, flow)), True
         if not dev.conf.forwarding:
             return self._error(dev, EHOSTUNREACH), True
@@ -155,7 +157,7 @@ class MainlineRouting:
             return Refused(EINVAL, drop.NOT_SPECIFIED)
         flow = FlowKey(0, saddr, tos, 0, dev.ifindex, mark)
         if not is_zeronet(saddr):
-            verdict = self._validate(flow, dev, None)
+            verdict = self._reverse.validate(flow, dev, None)
             if verdict < 0:
                 return _refuse(-verdict)
         route = Route(
@@ -201,7 +203,7 @@ class MainlineRouting:
         out = result.nexthop.dev
         assert out is not None
         steady = not (several and self._sysctl.ipv4.fib_multipath_use_neigh)
-        verdict = self._validate(flow, dev, out)
+        verdict = self._reverse.validate(flow, dev, out)
         if verdict < 0:
             return _refuse(-verdict), steady
         flags = RTCF_DOREDIRECT if ip and out is dev and verdict and self._redirects(dev, flow.saddr, result) else 0
@@ -237,42 +239,6 @@ class MainlineRouting:
     @staticmethod
     def _note_origin(route: Route, result: FibResult) -> None:
         route.table, route.rule, route.prefixlen = result.table.id, result.rule, result.prefixlen
-
-    def _validate(self, flow: FlowKey, dev: Device, out: Device | None) -> int:
-        """Check a source: a negative errno, 0, or 1 for a directly connected one.
-
-        `out` is the device the packet would leave by, None for us. Mirrors fib_validate_source().
-        """
-        conf, everywhere = dev.conf, self._sysctl.conf_all
-        rpf = max(conf.rp_filter, everywhere.rp_filter)
-        accept_local = conf.accept_local | everywhere.accept_local
-        lookup = self._fib.lookup
-        if not rpf and (out is not dev or not conf.send_redirects | everywhere.send_redirects):
-            if accept_local:
-                return 0
-            if not lookup.custom_local and lookup.merged:
-                return -EINVAL if self._interfaces.is_local(flow.saddr) and not dev.loopback else 0
-        mark = flow.mark if conf.src_valid_mark | everywhere.src_valid_mark else 0
-        back = FlowKey(
-            flow.saddr, flow.daddr, flow.tos, 0, (out or self._interfaces.lo).ifindex, mark, flow.proto, flow.dport,
-            flow.sport,
-        )  # fmt: skip
-        result = self._fib.ask(back)
-        if isinstance(result, Miss):
-            return -EXDEV if rpf else 0
-        ours = result.kind == RTN_LOCAL
-        if result.kind != RTN_UNICAST and not (ours and (accept_local or dev.loopback)):
-            return -EINVAL
-        if result.info.uses(dev) or (ours and dev.loopback):
-            return int(result.nexthop.scope >= RT_SCOPE_HOST)
-        if not dev.addresses:
-            return -EXDEV if rpf else 0
-        if rpf == 1:
-            return -EXDEV
-        result = self._fib.ask(back._replace(oif=dev.ifindex, ignore_linkdown=True))
-        if isinstance(result, FibResult) and result.kind == RTN_UNICAST:
-            return int(result.nexthop.scope >= RT_SCOPE_HOST)
-        return 0
 
     # Output
 
@@ -354,7 +320,7 @@ class MainlineRouting:
             return route
         if is_zeronet(daddr):
             return Refused(EINVAL, drop.IP_OUTNOROUTES)
-        route = self._route(result, out, source, 0)
+        route = self._route(result, out, source, RTCF_LOCAL if out.loopback else 0)
         if result.nexthop.lessons:
             self.exceptions.apply(route, result.nexthop, daddr, now)
         return route

@@ -213,7 +213,10 @@ class TcpTracker:
         sender.td_scale = track.last_wscale
         track.last_flags &= ~IP_CT_EXP_CHALLENGE_ACK
         sender.flags = track.last_flags
-        track.seen[direction].clear()
+        answerer = track.seen[direction]
+        liberal = answerer.flags & IP_CT_TCP_FLAG_BE_LIBERAL  # a side once picked up stays so (observed, 6.18)
+        answerer.clear()
+        answerer.flags = liberal
         return True
 
     def _annotate(self, track: TcpTrack, direction: int, segment: Segment, old_state: int) -> None:

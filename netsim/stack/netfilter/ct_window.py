@@ -97,7 +97,7 @@ class Seen:
         self.td_end = self.td_maxend = self.td_maxwin = self.td_maxack = self.td_scale = self.flags = 0
 
     def read_options(self, options: bytes) -> None:
-        """Note window scale and SACK permission of a SYN; one without options changes nothing. Source: tcp_options()."""
+        """Note window scale and SACK permission of a SYN, if it has options at all. Source: tcp_options()."""
         if not options:
             return
         self.td_scale = 0

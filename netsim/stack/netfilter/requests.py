@@ -115,7 +115,7 @@ class RenameChain(Request[Done]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPolicy(Request[Done]):
-    """`-P`; `counters` None leaves the counters."""
+    """`-P`; `counters` None begins at 0, with ipchains goes on."""
 
     table: str
     chain: str

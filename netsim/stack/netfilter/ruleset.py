@@ -97,14 +97,18 @@ class Rule:
 
 
 class Chain:
-    """`hook` is None for a user's chain. `loaded`: exists in the kernel. `policy` is what ends a built-in chain."""
+    """`hook` is None for a user's chain. `loaded`: exists in the kernel. `policy` is what ends a built-in chain.
 
-    __slots__ = ("bytes", "hook", "loaded", "name", "packets", "policy", "rules")
+    `counted` tells whether the policy's packets are counted (see NetfilterEra.policy_counts).
+    """
+
+    __slots__ = ("bytes", "counted", "hook", "loaded", "name", "packets", "policy", "rules")
 
     def __init__(self, name: str, hook: int | None) -> None:
         self.name = name
         self.hook = hook
         self.loaded = hook is None
+        self.counted = False
         self.policy: TargetSpec = ACCEPT_TARGET
         self.packets = self.bytes = 0
         self.rules: list[Rule] = []
@@ -123,6 +127,7 @@ class Chain:
         """Return the chain with a list of its own; rules are shared."""
         new = Chain(self.name, self.hook)
         new.loaded, new.policy, new.packets, new.bytes = self.loaded, self.policy, self.packets, self.bytes
+        new.counted = self.counted
         new.rules = list(self.rules)
         return new
 
@@ -160,6 +165,12 @@ class Table:
         """Make the table, and a built-in chain, in the kernel."""
         self.used = True
         chain.loaded = True
+
+    def set_policy(self, chain: Chain, policy: TargetSpec, packets: int, octets: int) -> None:
+        """Give a built-in chain its policy and counters, which count from now on."""
+        chain.policy, chain.counted = policy, True
+        chain.packets, chain.bytes = packets, octets
+        self.load(chain)
 
     def references(self, name: str) -> int:
         """Count the rules that jump to a chain."""

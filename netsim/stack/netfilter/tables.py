@@ -310,7 +310,7 @@ class Tables:
             if chain.hook is None:
                 del table.chains[chain.name]
             else:
-                chain.loaded = False
+                chain.loaded = chain.counted = False
                 chain.packets = chain.bytes = 0
         self._changed()
         return DONE
@@ -344,10 +344,8 @@ class Tables:
         chain = table.chains.get(req.chain)
         if chain is None or chain.hook is None:
             return Refusal(ENOENT, "Bad built-in chain name")
-        chain.policy = policy
-        if req.counters is not None:
-            chain.packets, chain.bytes = req.counters
-        table.load(chain)
+        kept = (chain.packets, chain.bytes) if table.name == "ipchains" else (0, 0)
+        table.set_policy(chain, policy, *(req.counters or kept))
         self._settle()
         self._changed()
         return DONE
@@ -373,11 +371,10 @@ class Tables:
             if chain.hook is not None:
                 if policy not in POLICIES:
                     return Refusal(EINVAL, "Bad policy name")
-                chain.policy = POLICIES[policy]
+                table.set_policy(chain, POLICIES[policy], packets, octets)
             else:
                 chain.rules = []
-            chain.packets, chain.bytes = packets, octets
-            table.load(chain)
+                table.load(chain)
         for at, (name, spec, counters) in enumerate(req.rules, 1):
             problem = self._unknown_target(table, (spec,))
             if problem is not None:

@@ -65,8 +65,9 @@ def traverse(table: Table, base: Chain, policy: Rule, skb: Skb, ctx: HookContext
         elif kind == GOTO:
             chain = table.chains[rule.chain]
             rules, at = chain.rules, 0
-    base.packets += 1
-    base.bytes += size
+    if base.counted or ctx.services.era.policy_counts:
+        base.packets += 1
+        base.bytes += size
     if policy.kind == VERDICT:
         verdict = NF_ACCEPT if policy.accept else NF_DROP
         if verdict == NF_ACCEPT and not base.rules:

@@ -18,6 +18,7 @@ from netsim.wire.octets import Octets
 IPPROTO_GRE = 47
 IPPROTO_UDPLITE = 136
 GRE_VERSION_PPTP = 1
+GRE_PROTO_PPP = 0x880B
 
 INVMAP: Mapping[int, int] = MappingProxyType({**REPLY_TYPE, **{reply: ask for ask, reply in REPLY_TYPE.items()}})
 """ICMP query type to the type of its counterpart, both ways. Source: invmap[], nf_conntrack_proto_icmp.c."""
@@ -53,7 +54,7 @@ class CtTuple(NamedTuple):
 
     def __str__(self) -> str:
         if self.proto == IPPROTO_ICMP:
-            return f"{ip_str(self.src)}>{ip_str(self.dst)}:type={self.icmp_type},id={self.icmp_id}"
+            return f"{ip_str(self.src)}:{self.icmp_id}>{ip_str(self.dst)}:{self.icmp_id}"
         if not (self.sport or self.dport):
             return f"{ip_str(self.src)}>{ip_str(self.dst)}"
         return f"{ip_str(self.src)}:{self.sport}>{ip_str(self.dst)}:{self.dport}"
@@ -105,10 +106,9 @@ def read_tuple(data: Octets, offset: int = 0, zone: int = 0) -> CtTuple | None:
         if have < 8:
             return None
         return CtTuple(src, data[at + 4] << 8 | data[at + 5], dst, data[at] << 8 | data[at + 1], proto, zone)
-    if proto == IPPROTO_GRE:
-        if have < 4:
+    if proto == IPPROTO_GRE and have >= 8 and data[at + 1] & 7 == GRE_VERSION_PPTP:
+        # Without the PPTP helper nobody knows the peer's key: the source half is 0.
+        if data[at + 2] << 8 | data[at + 3] != GRE_PROTO_PPP:
             return None
-        if data[at + 1] & 7 == GRE_VERSION_PPTP:
-            # Without the PPTP helper nobody knows the peer's key: the source half is 0.
-            return CtTuple(src, 0, dst, data[at + 6] << 8 | data[at + 7], proto, zone) if have >= 8 else None
+        return CtTuple(src, 0, dst, data[at + 6] << 8 | data[at + 7], proto, zone)
     return CtTuple(src, 0, dst, 0, proto, zone)

@@ -14,6 +14,9 @@ class NetfilterEra:
 
     tool: str = "iptables"
     """The user's tool: "iptables" (2.4 and later) or "ipchains" (2.2)."""
+    policy_counts: bool = False
+    """Whether every built-in chain counts what its policy ends (ip_tables, ipchains), or only one that a `-P` or a
+    restore has given counters, from 0 (nf_tables' tools)."""
     raw_table: bool = True
     """Whether the raw table exists."""
     tracking: str = "6"
@@ -38,6 +41,7 @@ class NetfilterEra:
 
 MAINLINE = NetfilterEra()
 LINUX_24 = NetfilterEra(
+    policy_counts=True,
     raw_table=False,
     tracking="2.4",
     conntrack_stays=True,
@@ -50,6 +54,7 @@ LINUX_24 = NetfilterEra(
 )
 LINUX_22 = NetfilterEra(
     tool="ipchains",
+    policy_counts=True,
     raw_table=False,
     tracking="2.2",
     conntrack_stays=True,

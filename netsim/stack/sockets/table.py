@@ -304,9 +304,10 @@ class Sockets:
         self._tcp.deliver(skb, now=now)
 
     def icmp_error(self, skb: Skb, icmp_type: int, code: int, info: int, inner: bytes, *, now: Ns) -> None:
-        """Tell the socket that sent `inner`. UDP hears of it with recverr, or when connected and the error is fatal.
+        """Tell the sockets that may have sent `inner`: all raw ones of its protocol, and the one of its port or id.
 
-        Source: __udp4_lib_err(), ping_err(), tcp_v4_err().
+        They hear of it with recverr, or when connected and the error is fatal.
+        Source: __udp4_lib_err(), ping_err(), raw_icmp_error(), tcp_v4_err().
         """
         errno, fatal = convert(icmp_type, code)
         at = (inner[0] & 15) * 4
@@ -322,16 +323,14 @@ class Sockets:
         sport, dport = inner[at] << 8 | inner[at + 1], inner[at + 2] << 8 | inner[at + 3]
         if proto == IPPROTO_UDP:
             key = ("udp", sport)
-        elif proto == IPPROTO_ICMP:
-            key = ("ping", echo_ident(inner, at))
-            dport = 0
         else:
-            return
+            key = ("ping", echo_ident(inner, at)) if proto == IPPROTO_ICMP else ("", 0)
+            dport = 0
         report = SocketError(
             errno=errno, offender=skb.saddr, dst=daddr, dport=dport, icmp_type=icmp_type, icmp_code=code,
             payload=inner[at + 8 :],
         )  # fmt: skip
-        for sock in self._bound.get(key, ()):
+        for sock in (*self._bound.get(key, ()), *self._raw.get(proto, ())):
             if sock.sent(saddr, daddr) and (sock.recverr or (fatal and sock.peer)):
                 sock.errors.append(report)
                 self._outbox.wakes.append(Wake(sock.fd, "error"))

@@ -68,7 +68,6 @@ def test_wrong_commands_are_answered_as_recorded():
     assert not differ, "\n".join(differ)
 
 
-@pytest.mark.xfail(strict=False, reason="a route out of lo is not flagged local; mainline keeps a rule's map address")
 def test_every_wrong_command_is_answered_as_recorded():
     differ = wrong_command_differences()
     assert not differ, "\n".join(differ)

@@ -10,7 +10,7 @@ tcp_send_delayed_ack() (tcp_output.c), tcp_cleanup_rbuf() (tcp.c), 6.x; RFC 9293
 from __future__ import annotations
 
 from netsim.stack.sockets.tcp.context import TcpContext
-from netsim.stack.sockets.tcp.options import timestamp
+from netsim.stack.sockets.tcp.options import TCP_MIN_MSS, TCP_MSS_DEFAULT, timestamp
 from netsim.stack.sockets.tcp.segment import Segment
 from netsim.stack.sockets.tcp.socket import TCP_ATO_MIN, TcpSocket
 from netsim.stack.sockets.tcp.state import (
@@ -28,8 +28,6 @@ from netsim.wire.tcp import TCP_HLEN, TCPHDR_FIN, TCPHDR_PSH, TCPHDR_SYN, TCPHDR
 TCP_MAX_QUICKACKS = 16
 TCP_DELACK_MIN: Ns = 40 * NS_PER_MS
 TCP_DELACK_MAX: Ns = 200 * NS_PER_MS
-TCP_MSS_DEFAULT = 536
-TCP_MIN_MSS = 88
 _REMNANT = TCPHDR_FIN | TCPHDR_URG | TCPHDR_SYN | TCPHDR_PSH
 
 

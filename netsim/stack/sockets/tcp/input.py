@@ -16,6 +16,7 @@ from netsim.stack.sockets.tcp.context import TCP_TIMEWAIT_LEN, TcpContext
 from netsim.stack.sockets.tcp.data import DataInput
 from netsim.stack.sockets.tcp.listen import HalfOpen, Handshakes
 from netsim.stack.sockets.tcp.options import read, timestamp
+from netsim.stack.sockets.tcp.reno import TCP_INIT_CWND
 from netsim.stack.sockets.tcp.reset import Stateless
 from netsim.stack.sockets.tcp.segment import Segment, checksum_ok, parse
 from netsim.stack.sockets.tcp.socket import TcpSocket
@@ -40,6 +41,8 @@ from netsim.wire import drop
 from netsim.wire.tcp import TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN
 
 TCP_INVALID_RATELIMIT: Ns = 500 * NS_PER_MS
+TCP_PAWS_WINDOW = 1
+"""How much older a stamp may be, in ms."""
 TCP_PAWS_24DAYS: Ns = 60 * 60 * 24 * 24 * 1_000_000_000
 _CONTROL = TCPHDR_ACK | TCPHDR_RST | TCPHDR_SYN
 
@@ -201,7 +204,7 @@ class TcpInput:
         if not sock.options.timestamps or seg.tsval < 0 or sock.ts_recent < 0:
             return False
         behind = (sock.ts_recent - seg.tsval) & 0xFFFFFFFF
-        if not 0 < behind < 0x80000000 or now - sock.ts_recent_at >= TCP_PAWS_24DAYS:
+        if not TCP_PAWS_WINDOW < behind < 0x80000000 or now - sock.ts_recent_at >= TCP_PAWS_24DAYS:
             return False
         bare = seg.seq == seg.end == sock.rcv.rcv_nxt and seg.ack == sock.snd_una
         return not (bare and 5 * behind * NS_PER_MS <= 6 * sock.rtt.rto)
@@ -296,7 +299,7 @@ class TcpInput:
         sock.retrans_at = -1
         sock.backoff = 0
         # RFC 5681 section 3.1, with Linux's allowance for one retransmission after 1 s.
-        sock.cc.begin(1 if sock.total_retrans > 1 else 10)
+        sock.cc.begin(1 if sock.total_retrans > 1 else TCP_INIT_CWND)
         sock.last_data_at = now
         if sock.keepalive:
             ctx.clock.start_keepalive(sock, now)

@@ -20,6 +20,7 @@ from netsim.stack.sockets.tcp.options import (
     timestamp,
 )
 from netsim.stack.sockets.tcp.reno import CA_CWR, CA_OPEN
+from netsim.stack.sockets.tcp.rtt import TCP_RTO_MIN, TCP_TIMEOUT_INIT
 from netsim.stack.sockets.tcp.rtx_queue import Sent
 from netsim.stack.sockets.tcp.socket import (
     TCP_ATO_MIN,
@@ -104,6 +105,8 @@ class TcpOutput:
 
     def current_mss(self, sock: TcpSocket) -> int:
         """Return the payload of a full segment now: SACK blocks take their part. Mirrors tcp_current_mss()."""
+        if not (sock.rcv.sacks or sock.rcv.dsack):
+            return sock.mss
         blocks = self._blocks(sock)
         if blocks:
             return sock.mss - TCPOLEN_SACK_BASE_ALIGNED - TCPOLEN_SACK_PERBLOCK * blocks
@@ -198,7 +201,7 @@ class TcpOutput:
         if sock.unsent_octets or sock.fin_queued != sock.fin_sent:
             self.write(sock, now=now, nagle=nagle)
             if not sock.rtx.packets_out and sock.rtx_alarm.due is None and self._pending(sock):
-                self.arm(sock, TIMER_PROBE0, max(sock.rtt.rto, 200 * NS_PER_MS), now=now)
+                self.arm(sock, TIMER_PROBE0, max(sock.rtt.rto, TCP_RTO_MIN), now=now)
 
     @staticmethod
     def _pending(sock: TcpSocket) -> bool:
@@ -300,9 +303,9 @@ class TcpOutput:
             return False
         if sock.rtt.srtt8_us:
             delay = sock.rtt.srtt8_us // 4 * NS_PER_US
-            delay += 200 * NS_PER_MS if rtx.packets_out == 1 else TCP_TIMEOUT_MIN
+            delay += TCP_RTO_MIN if rtx.packets_out == 1 else TCP_TIMEOUT_MIN
         else:
-            delay = 1_000 * NS_PER_MS
+            delay = TCP_TIMEOUT_INIT
         first = rtx.first()
         left = sock.rtt.rto if advancing or first is None else first.sent_at + sock.rtt.rto - now
         if left > 0:

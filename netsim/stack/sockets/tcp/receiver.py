@@ -15,14 +15,14 @@ from bisect import bisect_right
 from collections import deque
 from typing import NamedTuple
 
+from netsim.stack.sockets.tcp.options import TCP_MIN_MSS, TCP_MSS_DEFAULT
+from netsim.stack.sockets.tcp.reno import TCP_INIT_CWND
 from netsim.units import NS_PER_MS, Ns
 
 TCP_RMEM_DEFAULT = 131_072
 TCP_RMEM_MAX = 6_291_456
 MAX_TCP_WINDOW = 65_535
 TCP_NUM_SACKS = 4
-TCP_INIT_CWND = 10
-TCP_MIN_RCVMSS = 536
 TCP_MIN_RCVBUF = 1_152
 """Half of SOCK_MIN_RCVBUF."""
 
@@ -70,7 +70,7 @@ class Receiver:
         self.window_clamp = self.space
         self.ssthresh = 0
         self.wscale = 0
-        self.advmss = self.rcv_mss = TCP_MIN_RCVMSS
+        self.advmss = self.rcv_mss = TCP_MSS_DEFAULT
         self.rtt: Ns = 0
         self.rtt_seq = 0
         self.rtt_time: Ns = 0
@@ -103,7 +103,7 @@ class Receiver:
         self.rcv_nxt = self.rcv_wup = self.copied_seq = self.space_seq = rcv_nxt
         self.advmss = advmss
         self.wscale = wscale
-        self.rcv_mss = max(88, min(advmss, mss, self.rcv_wnd // 2, TCP_MIN_RCVMSS))
+        self.rcv_mss = max(TCP_MIN_MSS, min(advmss, mss, self.rcv_wnd // 2, TCP_MSS_DEFAULT))
         self.window_clamp = min(self.space, MAX_TCP_WINDOW << wscale)
         if self.window_clamp > 2 * advmss and self.window_clamp + advmss > self.space:
             self.window_clamp = max(2 * advmss, self.space - advmss)

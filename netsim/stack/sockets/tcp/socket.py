@@ -16,7 +16,7 @@ from netsim.stack.requests import SocketError
 from netsim.stack.sockets.tcp.alarm import Alarm
 from netsim.stack.sockets.tcp.options import Negotiated
 from netsim.stack.sockets.tcp.receiver import Receiver
-from netsim.stack.sockets.tcp.reno import Reno
+from netsim.stack.sockets.tcp.reno import TCP_INIT_CWND, Reno
 from netsim.stack.sockets.tcp.rtt import RttEstimator
 from netsim.stack.sockets.tcp.rtx_queue import RtxQueue
 from netsim.stack.sockets.tcp.state import TCP_CLOSE
@@ -154,7 +154,7 @@ class TcpSocket:
     @property
     def sndbuf(self) -> int:
         """Octets that may wait unsent and unacknowledged: follows the window. Mirrors tcp_sndbuf_expand()."""
-        return min(TCP_WMEM_MAX, 2 * max(10, self.cc.cwnd, 4) * TCP_SKB_TRUESIZE)
+        return min(TCP_WMEM_MAX, 2 * max(TCP_INIT_CWND, self.cc.cwnd) * TCP_SKB_TRUESIZE)
 
     @property
     def waiting(self) -> int:

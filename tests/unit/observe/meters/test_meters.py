@@ -227,6 +227,21 @@ def test_a_flow_of_connections_counts_connections() -> None:
     assert result["connections"] == {"opened": 4, "completed": 1, "reset": 1, "timed_out": 1}
 
 
+def test_what_became_of_a_connection_counts_where_it_was_opened() -> None:
+    """design/scenario-format.md: `during a..b` is by sending time."""
+    bus = Bus()
+    meter = FlowMeter(bus, ["dl"])
+    window = meter.watch("dl", sec(0), sec(10))
+    publish(
+        bus,
+        *[ConnectionEvent(t, "dl", "h1", 0, event, "c") for t, event in ((sec(9), "opened"), (sec(12), "completed"))],
+    )
+    publish(
+        bus, *[ConnectionEvent(t, "dl", "h1", 1, event, "c") for t, event in ((sec(11), "opened"), (sec(12), "reset"))]
+    )
+    assert (window.sent_units, window.delivered_units, window.broken) == (1, 1, 0)
+
+
 def test_a_flow_is_binned_by_sending_time() -> None:
     bus = Bus()
     meter = FlowMeter(bus, ["web"], bin_width=sec(1))

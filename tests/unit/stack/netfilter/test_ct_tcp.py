@@ -244,3 +244,55 @@ def test_a_fin_out_of_window_from_both_sides_shortens_the_life(talk):
     assert talk.state.startswith("43199")
     talk.step("s", "FA", 88888888, 101)
     assert talk.state.startswith("300")
+
+
+REAL = {
+    "a RST from the side whose own SYN opened simultaneously is judged by the window": (
+        [("c", "S", 1000, 0), ("s", "S", 5000, 0), ("s", "R", 75000, 0)], "119 SYN_SENT2", False,
+    ),
+    "a RST of the other side with the last end as its ack closes": (
+        [("c", "S", 1000, 0), ("s", "S", 5000, 0), ("c", "R", 99000, 0)], "10 CLOSE", True,
+    ),
+    "a RST that acknowledges the peer's ignored SYN closes": (
+        [("c", "S", 1000, 0), ("s", "SA", 5000, 1001), ("c", "A", 1001, 5001), ("c", "S", 9000, 0),
+         ("s", "R", 75000, 9001)], "10 CLOSE", True,
+    ),
+    "the same RST from the SYN's own side does not": (
+        [("c", "S", 1000, 0), ("s", "SA", 5000, 1001), ("c", "A", 1001, 5001), ("c", "S", 9000, 0),
+         ("c", "R", 75000, 9001)], "431999 ESTABLISHED", False,
+    ),
+    "a side once picked up stays liberal after both ends started anew": (
+        [("c", "A", 1000, 5000), ("s", "A", 5000, 1000), ("c", "S", 9000, 0), ("s", "SA", 900000, 9001),
+         ("c", "A", 9001, 900001), ("s", "A", 900001, 99999)], "432000 ESTABLISHED", True,
+    ),
+    "more data than the window allows is let through once": (
+        [("c", "S", 1000, 0), ("s", "SA", 5000, 1001), ("c", "A", 1001, 5001), ("s", "PA", 14001, 1001, bytes(14))],
+        "431999 ESTABLISHED", True,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_what_fuzzing_against_a_real_6_18_showed(talk, name):
+    steps, state, tracked = REAL[name]
+    for step in steps:
+        out = talk.step(*step)
+    assert (talk.state, out.ct is not None) == (state, tracked)
+
+
+def test_an_older_syn_in_syn_sent_does_not_begin_a_side_anew(talk):
+    """RFC 793, "only be sure to use sequence numbers larger than those recently used"; fuzzed against 6.18."""
+    talk.step("c", "S", 1000)
+    talk.step("s", "SA", 900000, 77777)
+    talk.step("s", "S", 5000)
+    assert talk.state.endswith("SYN_SENT")
+
+
+def test_a_second_syn_without_options_keeps_what_the_first_allowed(talk):
+    """tcp_options() returns before it resets anything; fuzzed against 6.18."""
+    talk.step("c", "S", 1000, options=build_options(mss=1460, sack_permitted=True))
+    talk.step("c", "S", 1100)
+    talk.step("s", "SA", 5000, 1101)
+    talk.step("c", "A", 1101, 5001)
+    sack = build_options(sack=[(1200, 1300)])
+    assert talk.step("s", "A", 5001, 1101, options=sack).ct is None  # a SACK beyond what was sent

@@ -136,6 +136,7 @@ def test_a_jump_comes_back_and_goto_does_not(box):
     box.append("b", RuleSpec())
     box.append("FORWARD", RuleSpec(target=JumpTarget("a")), RuleSpec(target=JumpTarget("b", True)),
                RuleSpec(target=DROP_TARGET))  # fmt: skip
+    box.ask(SetPolicy(table="filter", chain="FORWARD", policy="ACCEPT"))
     assert box.send() == NF_ACCEPT, "b was gone to: its end is the policy's turn"
     assert box.counts("FORWARD") == ((1, 40), [(1, 40), (1, 40), (0, 0)])
     assert box.send(box.skb(src="10.0.0.7")) == NF_DROP
@@ -155,6 +156,7 @@ def test_goto_inside_a_jump_returns_to_who_jumped(box):
 
 def test_return_in_a_built_in_chain_is_the_policy(box):
     box.append("FORWARD", RuleSpec(target=RETURN_TARGET), RuleSpec(target=DROP_TARGET))
+    box.ask(SetPolicy(table="filter", chain="FORWARD", policy="ACCEPT"))
     assert box.send() == NF_ACCEPT
     assert box.counts("FORWARD") == ((1, 40), [(1, 40), (0, 0)])
 
@@ -177,11 +179,26 @@ def test_changes_are_told_and_refusals_are_not(box):
 
 def test_zeroing_one_rule_leaves_the_others(box):
     box.append("FORWARD", RuleSpec(), RuleSpec())
+    box.ask(SetPolicy(table="filter", chain="FORWARD", policy="ACCEPT"))
     box.send()
     box.ask(ZeroCounters(table="filter", chain="FORWARD", number=2))
     assert box.counts("FORWARD") == ((1, 40), [(1, 40), (0, 0)])
     box.ask(ZeroCounters(table="filter"))
     assert box.counts("FORWARD") == ((0, 0), [(0, 0), (0, 0)])
+
+
+@pytest.mark.parametrize(("kernel", "before"), [("linux-6", (0, 0)), ("linux-2.4", (2, 80))])
+def test_a_policy_counts_on_nf_tables_only_once_it_was_set(kernel, before):
+    """Asked of Linux 6.18 with iptables 1.8.9 (nf_tables): -P begins at 0, -Z goes on counting; and case f1."""
+    box = Box(kernel)
+    box.append("FORWARD", RuleSpec())
+    box.send()
+    box.send()
+    assert box.counts("FORWARD")[0] == before
+    box.ask(SetPolicy(table="filter", chain="FORWARD", policy="ACCEPT"))
+    assert box.counts("FORWARD")[0] == (0, 0)
+    box.send()
+    assert box.counts("FORWARD")[0] == (1, 40)
 
 
 def test_tracking_is_wanted_while_a_rule_needs_it(box):

@@ -1,0 +1,210 @@
+"""The world of kernel boxes: the emulator's links, applications and timeline, on the real clock.
+
+`pump` is the heart: it waits for the next step of the timeline or for news from the kernel, whichever is first, moves
+the world's clock to the instant that the news is stamped with, and lets things happen.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+from netsim.oracle.fabric import Fabric
+from netsim.oracle.kernel_box import KernelBox
+from netsim.oracle.reactor import Reactor
+from netsim.oracle.watch import Watcher
+from netsim.seeds import Seed
+from netsim.shell.tool import CommandResult
+from netsim.sim.node import Node
+from netsim.sim.world import World
+from netsim.stack.netns import Netns
+from netsim.stack.outbox import FrameOut
+from netsim.stack.profile import Profile
+from netsim.trace.records import CommandRun
+from netsim.units import NS_PER_S, Ns
+
+PATIENCE: Ns = 20 * NS_PER_S
+"""How long a command may run; then it is ended, as nothing in a scenario waits longer."""
+
+
+class KernelNode(Node):
+    """A node whose box is the kernel's."""
+
+    world: KernelWorld
+
+    def _new_box(self) -> Netns:
+        self.kernel = KernelBox(
+            self.name, fabric=self.world.fabric, reactor=self.world.reactor, wants=self.world.bus.wanted,
+            came=self.world.came,
+        )  # fmt: skip
+        self.world.owners[self.kernel] = self
+        watcher = self.world.watchers[self.name] = Watcher(self.kernel, self.world.reactor, self.world.clock)
+        if self.world.started:
+            watcher.begin()
+        return cast("Netns", self.kernel)  # it has the port of a box, which is all that nodes and links use
+
+    def sh(self, line: str) -> CommandResult:
+        """Run a command line in the namespace and record it; the world goes on meanwhile."""
+        now = self.world.env.now
+        process = self.kernel.begin(line)
+        out, err = self.world.finish(process)
+        self.kernel.ended(process)
+        result = CommandResult(out.decode(errors="replace"), err.decode(errors="replace"), process.returncode)
+        if CommandRun in self.world.bus.wanted:
+            self.world.bus.publish(CommandRun(now, self.name, line, result.rc, result.stdout, result.stderr))
+        return result
+
+    def set_up(self, line: str) -> CommandResult:
+        """Run a set-up line, before the clock starts."""
+        return self.kernel.set_up(line)
+
+    def crash(self) -> None:
+        """Lose power: the sockets of the applications go, the namespace when it boots anew."""
+        super().crash()
+        self.kernel.sockets.close_all()
+
+    def boot(self) -> Ns:
+        """Take a new, empty namespace in place of the crashed one."""
+        self._forget()
+        self.box = self._new_box()
+        self.silent = self.crashed = False
+        return self.world.env.now
+
+    def _forget(self) -> None:
+        self.world.watchers.pop(self.name).close()
+        self.world.owners.pop(self.kernel)
+        self.kernel.close()
+
+    def close(self) -> None:
+        """Let the namespace go."""
+        self._forget()
+
+
+class KernelWorld(World):
+    """A world whose boxes are the kernel's. `close` it, whatever happened."""
+
+    def __init__(self, seed: Seed) -> None:
+        super().__init__(seed)
+        self.reactor = Reactor()
+        self.fabric = Fabric(self.reactor)
+        self.owners: dict[KernelBox, Node] = {}
+        self.watchers: dict[str, Watcher] = {}
+        self.lateness: Ns = 0
+        self._arrived: list[tuple[int, KernelBox, FrameOut]] = []
+        self._origin = 0
+
+    def add_node(self, name: str, profile: Profile) -> Node:
+        """Put a kernel box into the world."""
+        node = self.nodes[name] = KernelNode(self, name, profile)
+        return node
+
+    def came(self, stamp: int, box: KernelBox, frame: FrameOut) -> None:
+        """Take a frame that left an interface."""
+        self._arrived.append((stamp, box, frame))
+
+    # Time
+
+    def start(self) -> None:
+        """Let the clock run from now on, unless it does: until here it stood at 0, as it does for the emulator."""
+        if not self._origin:
+            self._origin = time.time_ns() - self.env.now
+            for watcher in self.watchers.values():
+                watcher.begin()
+
+    @property
+    def started(self) -> bool:
+        """Whether the clock runs."""
+        return bool(self._origin)
+
+    def clock(self) -> Ns:
+        """Return how long the world has been running."""
+        return time.time_ns() - self._origin if self._origin else 0
+
+    def pump(self, until: Ns, done: Callable[[], bool] = lambda: False) -> None:
+        """Let the world run until an instant, or until something is done.
+
+        Called again from within a step (a command that runs on), it takes the steps that fall due meanwhile.
+        """
+        env = self.env
+        while not done():
+            now = self.clock()
+            if now >= until:
+                break
+            due = min(env.peek(), self._next_look(now), until)
+            self.reactor.poll(int(due) - now)
+            self._deliver()
+            now = min(self.clock(), until)
+            if env.peek() < now:
+                self.lateness = max(self.lateness, now - int(env.peek()))
+            env.run_to(max(env.now, now))
+            self._look(now)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Hand on what the kernel's boxes sent and what their sockets have to tell, in order of stamps."""
+        arrived, self._arrived = self._arrived, []
+        arrived.sort(key=lambda each: each[0])
+        for stamp, box, frame in arrived:
+            self.env.run_to(max(self.env.now, stamp - self._origin))
+            node = self.owners.get(box)
+            if node is not None:
+                box.outbox.frames.append(frame)
+                node.drain()
+        for box, node in list(self.owners.items()):
+            if box.outbox.wakes or box.outbox.records:
+                node.drain()
+
+    def _next_look(self, now: Ns) -> Ns:
+        return min((watcher.next_look for watcher in self.watchers.values()), default=now + NS_PER_S)
+
+    def _look(self, now: Ns) -> None:
+        """Look at neighbours where it is time to."""
+        for name, watcher in list(self.watchers.items()):
+            if watcher.next_look <= now:
+                watcher.look(now=self.clock())
+                self.nodes[name].drain()
+
+    def finish(self, process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+        """Let the world go on until a process has ended; return its output and its errors."""
+        parts: tuple[list[bytes], list[bytes]] = ([], [])
+        open_ends = {0, 1}
+        for number, stream in enumerate((process.stdout, process.stderr)):
+            if stream is not None:
+                self._read_to_end(stream.fileno(), parts[number], partial(open_ends.discard, number))
+        self.pump(self.clock() + PATIENCE, lambda: not open_ends)
+        if open_ends:
+            process.kill()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                self.reactor.remove(stream.fileno())
+                stream.close()
+        process.wait()
+        return b"".join(parts[0]), b"".join(parts[1])
+
+    def _read_to_end(self, fd: int, parts: list[bytes], ended: Callable[[], None]) -> None:
+        os.set_blocking(fd, False)
+
+        def news(_mask: int) -> None:
+            while True:
+                try:
+                    piece = os.read(fd, 1 << 16)
+                except BlockingIOError:
+                    return
+                if not piece:
+                    ended()
+                    return
+                parts.append(piece)
+
+        self.reactor.add(fd, news)
+
+    def close(self) -> None:
+        """Let go of every namespace."""
+        for node in self.nodes.values():
+            if isinstance(node, KernelNode):
+                node.close()
+        self.fabric.close()
+        self.reactor.close()

@@ -1,0 +1,155 @@
+"""Windows: closing, probing, opening; growth by right-sizing; the send buffer; segment sizes and the path's MTU."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from netsim.stack.errno import EAGAIN, ETIMEDOUT, Refusal
+from netsim.stack.sockets.tcp.receiver import Receiver, initial_window
+from netsim.units import ms, sec
+from netsim.wire.icmp import ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED
+
+
+def gaps(times):
+    return [round(late - early, 3) for early, late in pairwise(times)]
+
+
+def test_a_reader_that_sleeps_closes_the_window_and_is_probed(net, feed):
+    """RFC 9293 section 3.8.6.1; probes back off as time-outs do and are answered."""
+    client, server = net.open()
+    feed(net.a, client, bytes(300_000), fin=False)
+    net.run(sec(40))
+    assert server.rcv.queued > 60_000
+    assert net.sent("b")[-1].window == 0
+    probes = [s for s in net.log if s.src == "a" and not s.size and s.seconds > 0.1]
+    assert gaps([s.seconds for s in probes])[:5] == [0.452, 0.864, 1.728, 3.616, 6.912]
+    assert all(s.seq == server.rcv.rcv_nxt - 1 - server.rcv.copied_seq + 1 for s in probes)
+    held = server.rcv.queued
+    assert len(net.b.read(server)) == held
+    net.run(sec(41))
+    assert server.rcv.queued > 0
+    assert client.cc.cwnd >= 10
+
+
+def test_a_closed_window_never_ends_a_connection_while_probes_are_answered(net, feed):
+    client, server = net.open()
+    feed(net.a, client, bytes(300_000), fin=False)
+    net.run(sec(5000))
+    assert not client.errors
+    assert net.b.read(server)
+
+
+def test_a_closed_window_without_answers_ends_after_tcp_retries2_probes(net, feed):
+    client, _ = net.open()
+    feed(net.a, client, bytes(300_000), fin=False)
+    net.run(sec(5))
+    net.fate = lambda n, seen: "lose"
+    net.run(sec(3000))
+    assert [error.errno for error in client.errors] == [ETIMEDOUT]
+
+
+def test_the_window_grows_with_a_reader_that_keeps_up(make_net, drain, feed):
+    """tcp_rcv_space_adjust(): from 64 kB to what the path holds, 10 Mbit/s and 100 ms here."""
+    net = make_net(delay=ms(50), rate=10_000_000, queue=200)
+    client, server = net.open()
+    drain(net.b, server)
+    feed(net.a, client, bytes(2_000_000), fin=False)
+    assert server.rcv.space == 65_536
+    net.run(net.now + sec(3))
+    assert server.rcv.space > 2 * 125_000
+    assert max(s.window for s in net.sent("b")) << 7 > 2 * 125_000
+
+
+def test_rcvbuf_pins_the_window(make_net, drain, feed):
+    net = make_net(delay=ms(50))
+    listener = net.b.listen()
+    net.b.tcp.option(listener, "rcvbuf", 20_000, now=0)
+    client = net.a.connect(net.b)
+    net.run(ms(200))
+    server = net.b.accept(listener)
+    drain(net.b, server)
+    feed(net.a, client, bytes(500_000), fin=False)
+    net.run(sec(5))
+    assert max(s.window for s in net.sent("b")[1:]) << 7 <= 20_000 + 128
+
+
+def test_an_offered_window_is_never_taken_back():
+    rcv = Receiver()
+    rcv.offer(1460)
+    rcv.start(1, 1448, 1448, 7, now=0)
+    edges = []
+    for size in (1448, 1448, 100, 1448, 30_000, 20_000):
+        rcv.put(bytes(size))
+        rcv.advertise()
+        edges.append(rcv.rcv_nxt + rcv.window)
+    assert edges == sorted(edges)
+
+
+@pytest.mark.parametrize(("mss", "window"), [(1460, 64240), (1448, 65160), (536, 65392), (65483, 65483)])
+def test_the_first_window_is_whole_segments(mss, window):
+    """tcp_select_initial_window(): 44 x 1460 in a SYN, 45 x 1448 in a SYN-ACK."""
+    assert initial_window(65_536, mss) == window
+
+
+def test_the_send_buffer_fills_and_wakes_its_writer_when_a_third_is_free(make_net, drain):
+    net = make_net(delay=ms(50))
+    client, server = net.open()
+    taken = net.a.write(client, bytes(1_000_000))
+    assert taken == client.sndbuf == 87_040
+    assert net.a.write(client, b"x") == Refusal(EAGAIN)
+    drain(net.b, server)
+    net.run(net.now + ms(210))
+    assert net.a.events(client)[-1][1] == "writable"
+    assert net.a.write(client, b"x") == 1
+
+
+def test_a_narrower_path_takes_smaller_segments_and_the_lost_ones_again(net, drain):
+    """RFC 1191; tcp_v4_mtu_reduced(): the segment that did not fit goes out in pieces, the window stays."""
+    client, server = net.open()
+    reader = drain(net.b, server)
+    net.run(sec(1))
+    net.fate = lambda n, seen: "lose" if len(seen.octets) > 1400 else ""
+    data = bytes(range(256)) * 20
+    net.a.write(client, data)
+    cwnd = client.cc.cwnd
+    net.a.routing.mtu = 1400
+    net.a.routing.generation += 1
+    quoted = net.log[-2].octets[:28]
+    net.a.tcp.icmp_error(ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, 1400, quoted, now=net.now)
+    assert (client.mss, client.cc.cwnd) == (1348, cwnd)
+    net.run(sec(1) + ms(20))
+    assert reader.data == data
+    assert max(len(s.octets) for s in net.sent("a")[-4:]) <= 1400
+
+
+def test_an_error_about_something_never_sent_is_not_believed(net):
+    """RFC 5927 section 4.1."""
+    client, _ = net.open()
+    net.run(sec(1))
+    net.a.write(client, b"x")
+    quoted = bytearray(net.log[-1].octets[:28])
+    quoted[24:28] = ((int.from_bytes(quoted[24:28], "big") + 5000) & 0xFFFFFFFF).to_bytes(4, "big")
+    net.a.tcp.icmp_error(ICMP_DEST_UNREACH, 1, 0, bytes(quoted), now=net.now)
+    assert client.soft_error is None
+
+
+def test_the_mss_is_bound_by_what_the_peer_says(net):
+    net.b.dev.mtu = 600
+    client, server = net.open()
+    assert (client.mss, server.mss) == (548, 548)
+
+
+def test_after_a_long_silence_the_window_starts_again(make_net, drain, feed):
+    """tcp_slow_start_after_idle; RFC 5681 section 4.1."""
+    net = make_net(delay=ms(10))
+    client, server = net.open()
+    drain(net.b, server)
+    feed(net.a, client, bytes(400_000), fin=False)
+    net.run(sec(2))
+    assert client.cc.cwnd > 40
+    net.run(sec(60))
+    net.log.clear()
+    net.a.write(client, bytes(80_000))
+    assert len(net.sent("a")) == 10
