@@ -246,32 +246,40 @@ class Lab:
     # Traffic
 
     def flow(
-        self, name: str, *, source: str | Iterable[str], to: str | Iterable[str], start: Ns = 0, stop: Ns | None = None,
-        **options: Any,
+        self, name: str, *, source: str | Iterable[str], to: str | Iterable[str], server: str = "", start: Ns = 0,
+        stop: Ns | None = None, **options: Any,
     ) -> None:  # Any: fields of FlowSpec  # fmt: skip
         """Let nodes send to nodes or addresses ("world:80", "10.0.0.1"), from `start` to before `stop`.
 
-        `options` are FlowSpec's: kind, every (ns), count, size, flows, new_flows, sport, src, dev, ttl, tos, reply,
+        `server` is the node that answers where it is not the one that has the address: behind a translation. `options` are FlowSpec's: kind, every (ns), count, size, flows, new_flows, sport, src, dev, ttl, tos, reply,
         hold, mode.
         """
         kind = options.setdefault("kind", "udp")
         sources = (source,) if isinstance(source, str) else tuple(source)
         targets = (to,) if isinstance(to, str) else tuple(to)
-        destinations = tuple(self._destination(target, kind) for target in targets)
+        destinations = tuple(self._destination(target, kind, server) for target in targets)
         self.apps.add(name, FlowSpec(sources=sources, destinations=destinations, **options))
         self.at(max(start, self.now), lambda: self.apps.start(name))
         if stop is not None:
             self.at(stop, lambda: self.apps.stop(name))
 
-    def _destination(self, target: str, kind: str) -> Destination:
+    def _destination(self, target: str, kind: str, server: str) -> Destination:
         host, _, port = target.partition(":")
-        number = int(port) if port else _PORTS.get(kind, 0)
+        number = int(port) if port else DEFAULT_PORTS.get(kind, 0)
         if host in self.topology.nodes:
             address = first_address(self.topology.nodes[host])
             if address is None:
                 raise SimulationError(f"{host} has no address to send to")
-            return Destination(addr=parse_ip(address), port=number, node=host)
-        return Destination(addr=parse_ip(host), port=number, node=self._owners.get(host, ""))
+            return Destination(addr=parse_ip(address), port=number, node=server or host)
+        owner = server or self._owners.get(host) or self._owner_by_hand(host)
+        return Destination(addr=parse_ip(host), port=number, node=owner)
+
+    def _owner_by_hand(self, address: str) -> str:
+        """Return the node that was given an address by a command line, "" when none was."""
+        for name, node in self.world.nodes.items():
+            if f" inet {address}/" in node.set_up("ip -o addr").stdout.replace(" peer ", "/ "):
+                return name
+        return ""
 
     # Failures
 
@@ -367,7 +375,7 @@ _ON_NODE: Mapping[str, Callable[[Node], None]] = MappingProxyType({
     "silence": failures.silence, "revive": failures.revive, "crash": failures.crash,
 })  # fmt: skip
 _ON_LINK: Mapping[str, Callable[[World, Link], None]] = MappingProxyType({"cut": failures.cut, "join": failures.join})
-_PORTS: Mapping[str, int] = MappingProxyType({"udp": 9, "tcp": 80, "http": 80, "ftp": 21})
+DEFAULT_PORTS: Mapping[str, int] = MappingProxyType({"udp": 9, "tcp": 80, "http": 80, "ftp": 21})
 """Where traffic goes that names no port."""
 
 

@@ -125,6 +125,9 @@ class KernelBox:
         """Return 0: what the kernel holds is not told."""
         return 0
 
+    def abandon(self, reason: str, *, now: Ns) -> None:
+        """Do nothing: what the kernel holds goes with its namespace."""
+
     # Requests
 
     def _new_link(self, req: NewLink) -> Done | Refusal:

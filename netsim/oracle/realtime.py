@@ -106,6 +106,10 @@ class KernelWorld(World):
         """Take a frame that left an interface."""
         self._arrived.append((stamp, box, frame))
 
+    def held(self) -> int | None:
+        """Return None: what the kernel holds is not told."""
+        return None
+
     # Time
 
     def start(self) -> None:

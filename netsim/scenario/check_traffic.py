@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from netsim.addr import parse_ip
+from netsim.lab import DEFAULT_PORTS
 from netsim.scenario.actions import VERBS, Event
 from netsim.scenario.check import Context, Path, read
 from netsim.scenario.fields import split_target
@@ -28,7 +29,28 @@ def check_traffic(ctx: Context) -> None:
         for i, item in enumerate(sequence(flow.get("to"))):
             where = (*path, "to", i) if not isinstance(flow.get("to"), Scalar) else (*path, "to")
             _target(ctx, flow, item, where)
+        if flow.get("server") is not None:
+            ctx.need_node(flow.get("server"), (*path, "server"))
         _options(ctx, flow, path, [sender for sender in senders if sender])
+    _ports(ctx)
+
+
+def _ports(ctx: Context) -> None:
+    """Check that no TCP port of a node is asked to speak two protocols."""
+    speaks: dict[tuple[str, int], tuple[str, str]] = {}
+    for name, flow in mapping(ctx.tree.get("traffic")).items():
+        kind = text_of(mapping(flow).get("kind")) or "udp"
+        if kind not in {"tcp", "http", "ftp"}:
+            continue
+        for item in sequence(mapping(flow).get("to")):
+            parts = read(item, split_target)
+            if parts is None:
+                continue
+            port = parts[1] or DEFAULT_PORTS[kind]
+            other, spoken = speaks.setdefault((parts[0], port), (name, kind))
+            if spoken != kind:
+                what = f"port {port} of {parts[0]} speaks {spoken} already, for {other}"
+                ctx.say(item.mark, ("traffic", name, "to"), what, f"give this flow another port: {parts[0]}:PORT")
 
 
 def _target(ctx: Context, flow: Map, value: Located, path: Path) -> None:

@@ -42,6 +42,7 @@ class Traffic(Model):
     to: Annotated[tuple[Target, ...], BeforeValidator(as_list, json_schema_input_type=Target | list[Target])] = Field(
         min_length=1, description="NODE or ADDRESS with optional :PORT; a list is taken in turn"
     )
+    server: NodeName | None = Field(None, description="the node that answers, where the address is translated")
     kind: TrafficKind = "udp"
     start: Duration = 0
     stop: Duration | None = Field(None, description="default: the end of the run")

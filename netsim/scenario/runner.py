@@ -68,7 +68,7 @@ def run_scenario(
     started = time.perf_counter()
     run_lab(lab, scenario.duration, progress)
     wall = time.perf_counter() - started
-    meters.metrics.ledger.check(lab.world.in_flight())
+    meters.metrics.ledger.check(lab.world.in_flight(), lab.world.held())
     digest = meters.digest.hexdigest()
     if any(isinstance(each, RepeatableExpectation) for each in scenario.expect):
         meters.gatherer.digests = (digest, digest_of(scenario))
@@ -191,7 +191,10 @@ def add_flow(lab: Lab, name: str, traffic: Traffic) -> None:
         from netsim.addr import parse_ip
 
         options["src"] = parse_ip(traffic.src)
-    lab.flow(name, source=traffic.source, to=traffic.to, start=traffic.start, stop=traffic.stop, **options)
+    lab.flow(
+        name, source=traffic.source, to=traffic.to, server=traffic.server or "", start=traffic.start,
+        stop=traffic.stop, **options,
+    )  # fmt: skip
 
 
 def _file_event(lab: Lab, event: Event) -> None:

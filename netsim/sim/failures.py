@@ -77,8 +77,12 @@ def set_up(node: Node, dev: str, *, up: bool) -> None:
 
 
 def remove(node: Node, dev: str) -> None:
-    """Unregister a device; its link end stays plugged into nothing until `create`."""
-    node.request(DelLink(dev=dev))
+    """Unregister a device; its link end is plugged into nothing until `create`, what was under way to it is lost."""
+    if node.request(DelLink(dev=dev)) == DONE and dev in node.nics:
+        end = node.nics[dev]
+        end.plugged = False
+        end.epoch += 1
+        node.world.settle_carrier(end.link)
 
 
 def create(node: Node, new: NewLink) -> None:
@@ -86,8 +90,9 @@ def create(node: Node, new: NewLink) -> None:
     if node.request(new) != DONE:
         return
     end = node.nics.get(new.name)
-    if end is not None and not end.link.carrier(end):
-        node.carrier(new.name, False)
+    if end is not None:
+        end.plugged = True
+        node.world.settle_carrier(end.link)
 
 
 def impair(link: Link, **settings: float) -> None:

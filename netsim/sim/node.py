@@ -48,7 +48,10 @@ class Node:
         self._draining = False
 
     def _new_box(self) -> Netns:
-        return Netns(self.name, self.profile, self.world.seed.rng(f"node/{self.name}"), self.world.bus.wanted)
+        world = self.world
+        return Netns(
+            self.name, self.profile, world.seed.rng(f"node/{self.name}"), world.bus.wanted, remember=world.remember
+        )
 
     # Into the box
 
@@ -157,11 +160,13 @@ class Node:
         if end is None or self.silent or not end.link.carrier(end):
             if Dropped in world.bus.wanted:
                 reason = drop.NODE_SILENT if self.silent else drop.NO_LINK if end is None else drop.LINK_DOWN
-                world.bus.publish(Dropped(world.env.now, self.name, out.dev, reason, 0, out.octets))
+                world.bus.publish(Dropped(world.env.now, self.name, out.dev, reason, out.through, out.octets))
             return
-        frame = Frame(out.octets, world.next_uid(), out.parent, bad=out.bad, link_header=out.link_header)
+        frame = Frame(
+            out.octets, world.next_uid(), out.parent, bad=out.bad, link_header=out.link_header, summed=out.summed
+        )
         if FrameSent in world.bus.wanted:
-            world.bus.publish(FrameSent(world.env.now, self.name, out.dev, frame))
+            world.bus.publish(FrameSent(world.env.now, self.name, out.dev, frame, out.through))
         end.link.send(end, frame)
 
     def _arm(self) -> None:
@@ -188,8 +193,11 @@ class Node:
     def crash(self) -> None:
         """Lose power: no frame in or out, tables gone. Interfaces and links keep their carriers."""
         self.silent = self.crashed = True
+        self.box.abandon(drop.NODE_CRASHED, now=self.world.env.now)
+        self.drain()
         if self._timer is not None:
             self._timer.cancel()
+        self._armed = -1
         self._listeners.clear()
 
     def boot(self) -> Ns:
@@ -201,6 +209,7 @@ class Node:
             self.world.seed.rng(f"node/{self.name}/boot{self._boots}"),
             self.world.bus.wanted,
             now=self.world.env.now,
+            remember=self.world.remember,
         )
         self.silent = self.crashed = False
         self._timer = None

@@ -19,11 +19,12 @@ from netsim.trace.bus import Bus
 class World:
     """Everything that moves. Knows nothing of YAML or networkx: lab.py builds one from a topology.
 
-    `hops` counts frames delivered to interfaces.
+    `hops` counts frames delivered to interfaces. `remember` False switches the boxes' flow memory off.
     """
 
-    def __init__(self, seed: Seed) -> None:
+    def __init__(self, seed: Seed, *, remember: bool = True) -> None:
         self.seed = seed
+        self.remember = remember
         self.env = Environment()
         self.bus = Bus()
         self.nodes: dict[str, Node] = {}
@@ -75,6 +76,6 @@ class World:
         """Count the frames on all links."""
         return sum(link.in_flight for link in self.links.values())
 
-    def held(self) -> int:
-        """Count received frames that wait inside boxes."""
+    def held(self) -> int | None:
+        """Count received frames that wait inside boxes; None where the boxes do not tell (the kernel's)."""
         return sum(node.box.held() for node in self.nodes.values())

@@ -42,12 +42,13 @@ class Route:
     positive errno) makes ip_error() answer. `gateway` is 0 for a direct route; `src` is the preferred source (output)
     or spec_dst, the address a reply would use (input). `mtu` 0 means the device's. `generation` is the FIB's count when
     this was decided: a holder drops the route when the count moved on. `expires` (Ns, 0 never) and `redirect_to`,
-    `pmtu` hold what ICMP taught about this destination.
+    `pmtu` hold what ICMP taught about this destination. `steady` tells that the same question has the same answer until
+    the generation moves: no clock, no neighbour and no memory had a say.
     """
 
     __slots__ = (
         "advmss", "dev", "error", "expires", "flags", "gateway", "generation", "iif", "kind", "mtu", "mtu_locked",
-        "neigh", "prefixlen", "rule", "scope", "src", "table", "tos",
+        "neigh", "prefixlen", "rule", "scope", "src", "steady", "table", "tos",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +70,7 @@ class Route:
         self.table = 0
         self.rule = -1
         self.prefixlen = 0
+        self.steady = False
         self.tos = 0
         self.neigh: object = None  # the neighbour entry bound to this route, the neigh room's to use
 

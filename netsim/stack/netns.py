@@ -21,6 +21,7 @@ from netsim.stack.ipv4.forward import Forward
 from netsim.stack.ipv4.fragment import Reassembly
 from netsim.stack.ipv4.icmp import Icmp
 from netsim.stack.ipv4.input import Input
+from netsim.stack.ipv4.memory import FlowMemory
 from netsim.stack.ipv4.output import Output
 from netsim.stack.ipv4.route import Router
 from netsim.stack.links import Links
@@ -47,8 +48,12 @@ from netsim.stack.requests import (
     NewNeigh,
     NewRoute,
     NewRule,
+    Receive,
     Request,
+    Send,
     SetSysctl,
+    SocketName,
+    TakeErrors,
 )
 from netsim.stack.skb import PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, Skb
 from netsim.stack.sockets.table import Sockets
@@ -63,16 +68,19 @@ from netsim.wire.frame import Frame
 
 T = TypeVar("T")
 
+CALM = frozenset({Send, Receive, SocketName, TakeErrors})
+"""Requests that move no route, rule, device or setting unless sockets or memory say so themselves."""
+
 
 class Netns:
     """A box: `name` for its records, `profile` for its kernel, `rng` for its draws, `wants` for the records built.
 
-    `now` is when it boots.
+    `now` is when it boots. `remember` False has every packet go the whole way (ipv4/memory.py): slower, else the same.
     """
 
     def __init__(
         self, name: str, profile: Profile, rng: Rng, wants: set[type] | frozenset[type] = frozenset(), *,
-        now: Ns = 0,
+        now: Ns = 0, remember: bool = True,
     ) -> None:  # fmt: skip
         self.name = name
         self.profile = profile
@@ -80,6 +88,10 @@ class Netns:
         self.sysctl = Sysctl()
         self.timers = Timers()
         self.interfaces = Interfaces(self.sysctl, ip_from_birth=profile.ip.ip_from_birth)
+        self.memory = FlowMemory(
+            node=name, interfaces=self.interfaces, sysctl=self.sysctl, timers=self.timers, outbox=self.outbox,
+            on=remember,
+        )  # fmt: skip
         self._busy = False
         self._loopback: deque[Skb] = deque()
         self._wire_rooms(rng, now)
@@ -107,7 +119,7 @@ class Netns:
             defrag=ctx.reassembly, **common,
         )  # fmt: skip
         ctx.routing = ctx.lessons = self.router
-        ctx.neigh, ctx.hooks = self.neigh, self.netfilter
+        ctx.neigh, ctx.hooks, ctx.memory = self.neigh, self.netfilter, self.memory
         endings = _Endings(self, ctx.input)
         tcp = Tcp(
             node=self.name, interfaces=self.interfaces, sysctl=self.sysctl, timers=self.timers, outbox=self.outbox,
@@ -115,8 +127,9 @@ class Netns:
         )  # fmt: skip
         self.sockets = ctx.sockets = Sockets(
             interfaces=self.interfaces, sysctl=self.sysctl, outbox=self.outbox, rng=rng, routing=self.router,
-            sender=ctx.output, errors=ctx.icmp, neigh=self.neigh, endings=endings, tcp=tcp,
+            sender=ctx.output, errors=ctx.icmp, neigh=self.neigh, endings=endings, tcp=tcp, memory=self.memory,
         )  # fmt: skip
+        self.memory.bind(routing=self.router, netfilter=self.netfilter, sockets=self.sockets, neigh=self.neigh)
         self.links = Links(
             interfaces=self.interfaces, sysctl=self.sysctl, fib=self.fib, neigh=self.neigh, nat=self.netfilter
         )
@@ -139,6 +152,8 @@ class Netns:
 
     def receive(self, device: str, frame: Frame, *, now: Ns) -> None:
         """Take a frame that arrived at a device."""
+        if not self._busy and self.memory.repeat(device, frame, now):
+            return
         self._enter()
         try:
             self.timers.run(now - 1)
@@ -152,9 +167,10 @@ class Netns:
 
     def request(self, req: Request[T], *, now: Ns) -> T | Refusal:
         """Carry out a configuration or socket request; a Refusal means that nothing changed."""
-        self._enter()
+        self._enter(calm=type(req) in CALM)
         try:
-            self.timers.run(now - 1)
+            if self.timers.run(now - 1):
+                self.memory.settled = False
             handler = self._handlers.get(type(req))
             if handler is None:
                 raise InternalError(f"nobody answers {type(req).__name__}")
@@ -193,10 +209,18 @@ class Netns:
         """Count received frames that neither left nor ended: in neighbour queues and incomplete fragments."""
         return self.neigh.held() + self._ip.reassembly.held()
 
-    def _enter(self) -> None:
+    def abandon(self, reason: str, *, now: Ns) -> None:
+        """End everything that `held` counts: the box lost power and will not be called again."""
+        self.neigh.abandon(reason, now=now)
+        self._ip.reassembly.abandon(reason, now=now)
+
+    def _enter(self, *, calm: bool = False) -> None:
+        """Begin a call; after one that is not calm the memory looks at its ground again."""
         if self._busy:
             raise SimulationError(f"a callback called the box it runs in ({self.name}); do it from a later event")
         self._busy = True
+        if not calm:
+            self.memory.settled = False
 
     # Link layer
 
@@ -228,6 +252,7 @@ class Netns:
             self._ip.input.receive(
                 dev, bytearray(octets[ETH_HLEN:]), pkt_type,
                 now=now, uid=frame.uid, src_mac=octets[6:12], bad=frame.bad,
+                trail=self.memory.watch(dev.name, frame) if pkt_type == PACKET_HOST else None,
             )  # fmt: skip
         elif ethertype == ETH_P_ARP:
             self.neigh.receive_arp(dev, octets[ETH_HLEN:], pkt_type, octets[6:12], now=now, uid=frame.uid)
@@ -237,6 +262,9 @@ class Netns:
     def _drain_loopback(self, now: Ns) -> None:
         """Deliver what was sent to lo, in order, until nothing is left."""
         queue = self._loopback
+        if not queue:
+            return
+        self.memory.settled = False
         lo = self.interfaces.lo
         while queue:
             skb = queue.popleft()
@@ -247,17 +275,20 @@ class Netns:
 
     # ports.Exit
 
-    def transmit(self, dev: Device, octets: bytes, *, now: Ns, parent: int = 0, bad: bool = False) -> None:
+    def transmit(
+        self, dev: Device, octets: bytes, *, now: Ns, parent: int = 0, bad: bool = False, through: int = 0
+    ) -> None:
         """Hand a frame to a device."""
         dev.tx_packets += 1
         dev.tx_bytes += len(octets)
-        self.outbox.frames.append(FrameOut(dev.name, octets, parent, bad, dev.link_header))
+        self.outbox.frames.append(FrameOut(dev.name, octets, parent, bad, dev.link_header, False, through))
 
     def loop(self, skb: Skb, *, now: Ns) -> None:
         """Send a packet to lo; it is received before the call that caused it returns."""
         lo = self.interfaces.lo
         lo.tx_packets += 1
         lo.tx_bytes += len(skb.data)
+        skb.trail = None
         self._loopback.append(skb)
 
     def drop(self, skb: Skb, reason: str, *, now: Ns, detail: str = "") -> None:

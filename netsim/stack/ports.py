@@ -87,8 +87,13 @@ class Routing(Protocol):
 class Exit(Protocol):
     """Where packets leave a room: to a device, or for good."""
 
-    def transmit(self, dev: Device, octets: bytes, *, now: Ns, parent: int = 0, bad: bool = False) -> None:
-        """Hand a whole link frame (or a bare IP packet on a device without link header) to the device."""
+    def transmit(
+        self, dev: Device, octets: bytes, *, now: Ns, parent: int = 0, bad: bool = False, through: int = 0
+    ) -> None:
+        """Hand a whole link frame (or a bare IP packet on a device without link header) to the device.
+
+        `through` is the uid of the received frame that goes on in it, 0 for what was made here.
+        """
         ...
 
     def loop(self, skb: Skb, *, now: Ns) -> None:

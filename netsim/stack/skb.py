@@ -47,7 +47,7 @@ class Skb:
     __slots__ = (
         "bad", "ct", "ctinfo", "daddr", "data", "dev", "dport", "drop_detail", "drop_reason", "frag_max", "mark",
         "nfct_template", "out", "parent", "pkt_type", "proto", "queued", "redirected", "route", "saddr", "sock",
-        "sport", "src_mac", "tos", "uid",
+        "sport", "src_mac", "tos", "trail", "uid",
     )  # fmt: skip
 
     def __init__(self, data: bytearray, dev: Device | None = None, uid: int = 0, parent: int = 0) -> None:
@@ -66,6 +66,7 @@ class Skb:
         self.sock: Any = None  # the sending socket, for error reports
         self.bad = False
         self.redirected = False
+        self.trail: Any = None  # ipv4/flows.py's Trail while the box watches where the packet goes
         self.queued = False  # whether it waits for a neighbour: the neigh room sets and clears it
         self.frag_max = 0
         self.drop_reason = ""
@@ -121,10 +122,7 @@ class Skb:
         A packet of up to about 100 octets payload costs 832, one of 1,400 costs 2,304: a small-head buffer or the next
         power of two, and the sk_buff itself. Source: observed-linux 2, "Queue limit is in bytes".
         """
-        need = len(self.data) + SKB_HEADROOM + SKB_SHARED_INFO
-        if need <= SKB_SMALL_HEAD:
-            return SKB_SMALL_HEAD + SKB_STRUCT
-        return (1 << (need - 1).bit_length()) + SKB_STRUCT
+        return truesize(len(self.data))
 
     def copy(self) -> Skb:
         """Return an independent packet with the same octets and annotations (skb_copy)."""
@@ -132,3 +130,11 @@ class Skb:
         for name in ("out", "pkt_type", "src_mac", "mark", "ct", "ctinfo", "route", "sock", "bad", "frag_max"):
             setattr(new, name, getattr(self, name))
         return new
+
+
+def truesize(octets: int) -> int:
+    """Return what a packet of so many octets accounts for (Skb.truesize)."""
+    need = octets + SKB_HEADROOM + SKB_SHARED_INFO
+    if need <= SKB_SMALL_HEAD:
+        return SKB_SMALL_HEAD + SKB_STRUCT
+    return (1 << (need - 1).bit_length()) + SKB_STRUCT

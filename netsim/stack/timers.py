@@ -63,13 +63,20 @@ class Timers:
             heappop(heap)
         return None
 
-    def run(self, now: Ns) -> None:
-        """Fire everything due at or before `now`, including what those callbacks arm inside that span."""
-        self.seen = max(self.seen, now)
+    def run(self, now: Ns) -> bool:
+        """Fire everything due at or before `now`, including what those callbacks arm inside that span.
+
+        Returns whether there was anything.
+        """
+        if now > self.seen:
+            self.seen = now
         heap = self._heap
+        if not heap or heap[0][0] > now:
+            return False
         while heap and heap[0][0] <= now:
             at, _, timer = heappop(heap)
             fn = timer.fn
             if fn is not None:
                 timer.fn = None
                 fn(at)
+        return True

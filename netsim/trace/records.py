@@ -20,12 +20,16 @@ VERSION = "netsim-trace/1"
 
 @dataclass(slots=True)
 class FrameSent:
-    """An interface handed a frame to its link (digested: time, interface, octets)."""
+    """An interface handed a frame to its link (digested: time, interface, octets).
+
+    `through` is the uid of the received frame that was forwarded in it, 0 when the box made it.
+    """
 
     t: Ns
     node: str
     dev: str
     frame: Frame
+    through: int = 0
 
 
 @dataclass(slots=True)

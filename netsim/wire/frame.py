@@ -14,19 +14,22 @@ class Frame:
     `uid` is unique in a run and greater than 0; `parent` is the uid of the frame this one was made from (a forwarded
     packet, a hub's copy, an answer), or 0. `bad` tells that a link damaged it on purpose (`corrupt:`), or that a person
     wrote it (`inject:`, a callback): its checksums are not netsim's to answer for. On a device without link headers
-    (ppp, tun) octets begin with the IP header and `link_header` is False.
+    (ppp, tun) octets begin with the IP header and `link_header` is False. `summed` tells that the sender has proof that
+    the IP and UDP checksums are right, so that nobody needs to sum them again (CHECKSUM_UNNECESSARY).
     """
 
-    __slots__ = ("_scapy", "bad", "link_header", "octets", "parent", "uid")
+    __slots__ = ("_scapy", "bad", "link_header", "octets", "parent", "summed", "uid")
 
     def __init__(
-        self, octets: bytes, uid: int, parent: int = 0, *, bad: bool = False, link_header: bool = True
-    ) -> None:
+        self, octets: bytes, uid: int, parent: int = 0, *, bad: bool = False, link_header: bool = True,
+        summed: bool = False,
+    ) -> None:  # fmt: skip
         self.octets = octets
         self.uid = uid
         self.parent = parent
         self.bad = bad
         self.link_header = link_header
+        self.summed = summed
         self._scapy: Packet | None = None  # once somebody asked; scapy is not imported before
 
     @property

@@ -69,7 +69,7 @@ class Walk:
         self.interfaces.set_up(self.dev, True)
         self.interfaces.insert_address(self.dev, IfAddr(OURS, 24, OURS, 0, 0, "eth0"))
 
-    def transmit(self, dev, octets, *, now, parent=0, bad=False):
+    def transmit(self, dev, octets, *, now, parent=0, bad=False, through=0):
         self.ended += octets[12:14] == b"\x08\x00"
 
     def drop(self, skb, reason, *, now, detail=""):

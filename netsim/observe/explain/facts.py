@@ -6,7 +6,13 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Protocol
 
 from netsim.trace.records import HookVerdict, RouteLookup
-from netsim.units import Ns, seconds
+from netsim.units import NS_PER_S, Ns, seconds
+
+
+def clock(t: Ns) -> str:
+    """Print an instant as a person reads a clock: seconds, to the microsecond where there is one."""
+    text = f"{t // NS_PER_S}.{t % NS_PER_S // 1000:06d}".rstrip("0").rstrip(".")
+    return f"{text}s"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import simpy
 
 from netsim.addr import Ip, ip_str
 from netsim.sim.node import Node
-from netsim.stack.errno import EAGAIN, EINPROGRESS, NAMES, Refusal
+from netsim.stack.errno import EAGAIN, ECONNRESET, EINPROGRESS, NAMES, Refusal
 from netsim.stack.requests import (
     Accept,
     Bind,
@@ -18,6 +19,7 @@ from netsim.stack.requests import (
     Connect,
     Listen,
     Receive,
+    Request,
     Send,
     Shutdown,
     Socket,
@@ -27,6 +29,7 @@ from netsim.stack.requests import (
 )
 from netsim.units import Ns
 
+T = TypeVar("T")
 Story = Generator[simpy.Event, Any, Any]  # what a simpy process is made of
 
 
@@ -47,6 +50,13 @@ class StreamError(Exception):
         return "reset" if name in ("ECONNRESET", "EPIPE", "ECONNABORTED") else "timed_out"
 
 
+class BoxGoneError(StreamError):
+    """The box crashed, and its sockets and applications with it: nobody is left to tell anything."""
+
+    def __init__(self) -> None:
+        super().__init__(ECONNRESET)
+
+
 class Stream:
     """One socket of one node. Every method that may wait is a generator: `yield from stream.read()`.
 
@@ -59,6 +69,7 @@ class Stream:
         self.fd = fd
         self.soft: Callable[[SocketError], None] | None = None
         self._stands = False
+        self._box = node.box
         self._news: deque[str] = deque()
         self._waiting: simpy.Event | None = None
         self._rest = b""
@@ -96,7 +107,7 @@ class Stream:
         return event
 
     def _raise(self) -> None:
-        errors = self.node.request(TakeErrors(fd=self.fd))
+        errors = self._request(TakeErrors(fd=self.fd))
         if isinstance(errors, Refusal):
             return
         for error in errors:
@@ -122,14 +133,14 @@ class Stream:
     @property
     def conn(self) -> str:
         """Both ends as "src:port>dst:port"."""
-        name = self.node.request(SocketName(fd=self.fd))
+        name = self._request(SocketName(fd=self.fd))
         if isinstance(name, Refusal):
             return ""
         return f"{ip_str(name[0])}:{name[1]}>{ip_str(name[2])}:{name[3]}"
 
     def begin(self, addr: Ip, port: int) -> None:
         """Start to connect, without waiting."""
-        answer = self.node.request(Connect(fd=self.fd, addr=addr, port=port))
+        answer = self._request(Connect(fd=self.fd, addr=addr, port=port))
         if isinstance(answer, Refusal) and answer.errno != EINPROGRESS:
             raise StreamError(answer.errno)
 
@@ -147,7 +158,7 @@ class Stream:
         """Hand octets to the kernel, waiting whenever its buffer is full."""
         at = 0
         while at < len(octets):
-            taken = self.node.request(Send(fd=self.fd, payload=octets[at : at + 65_536]))
+            taken = self._request(Send(fd=self.fd, payload=octets[at : at + 65_536]))
             if isinstance(taken, Refusal):
                 if taken.errno != EAGAIN:
                     self._raise()
@@ -162,7 +173,7 @@ class Stream:
             octets, self._rest = self._rest, b""
             return octets
         while True:
-            taken = self.node.request(Receive(fd=self.fd))
+            taken = self._request(Receive(fd=self.fd))
             if isinstance(taken, bytes):
                 self.eof = self.eof or not taken
                 return taken
@@ -199,12 +210,25 @@ class Stream:
 
     def shutdown(self) -> None:
         """Say that nothing more will be written."""
-        self.node.request(Shutdown(fd=self.fd))
+        self._request(Shutdown(fd=self.fd))
 
     def close(self, *, abort: bool = False) -> None:
-        """Give the socket back."""
+        """Give the socket back; harmless when the box is gone, whose sockets went with it."""
+        if self.gone:
+            return
         self.node.unlisten(self.fd)
-        self.node.request(Close(fd=self.fd, abort=abort))
+        self._request(Close(fd=self.fd, abort=abort))
+
+    @property
+    def gone(self) -> bool:
+        """Whether the box that had this socket crashed."""
+        return self.node.crashed or self.node.box is not self._box
+
+    def _request(self, req: Request[T]) -> T | Refusal:
+        """Ask the box. Raises BoxGoneError when it is another one by now: its numbers are other sockets'."""
+        if self.gone:
+            raise BoxGoneError
+        return self.node.request(req)
 
 
 class Acceptor:
@@ -213,6 +237,7 @@ class Acceptor:
     def __init__(self, node: Node, port: int, serve: Any, *, addr: Ip = 0) -> None:  # Any: a generator function
         self.node = node
         self.port = port
+        self._box = node.box
         self._serve = serve
         fd = node.request(Socket(kind="tcp"))
         if isinstance(fd, Refusal):
@@ -234,16 +259,15 @@ class Acceptor:
             self.node.world.env.process(guarded(self._serve(stream), stream))
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; harmless when the box is gone."""
+        if self.node.crashed or self.node.box is not self._box:
+            return
         self.node.unlisten(self.fd)
         self.node.request(Close(fd=self.fd))
 
 
 def guarded(story: Story, stream: Stream) -> Story:
     """Run a server's story; a broken connection ends it quietly, as it ends a forked server."""
-    try:
+    with suppress(StreamError):
         yield from story
-    except StreamError:
-        if stream.node.crashed:
-            return
     stream.close()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from netsim.addr import Ip, ip_str
 from netsim.sim.apps.flow import STAMP, Flow
-from netsim.sim.apps.stream import Story, Stream, StreamError
+from netsim.sim.apps.stream import BoxGoneError, Story, Stream, StreamError
 from netsim.sim.node import Node
 from netsim.sim.world import World
 from netsim.stack.errno import NAMES
@@ -55,6 +55,7 @@ class ConnectionFlow(Flow):
             self._broke(unit, "", error)
             return
         stream.soft = lambda error: self._told(unit, error.errno, ip_str(error.offender) if error.offender else "")
+        conn = ""
         try:
             stream.begin(*destination)
             conn = stream.conn
@@ -64,10 +65,11 @@ class ConnectionFlow(Flow):
             yield from self.converse(stream, unit, conn)
             self._event(unit, "completed", conn)
             stream.close()
+        except BoxGoneError:
+            return
         except StreamError as error:
-            if not self.node.crashed:
-                self._broke(unit, stream.conn, error)
-                stream.close()
+            self._broke(unit, conn, error)
+            stream.close()
 
     def _open(self) -> Stream:
         options = self.options

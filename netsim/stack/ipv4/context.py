@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from netsim.stack.ipv4.fragment import Reassembly
     from netsim.stack.ipv4.icmp import Icmp
     from netsim.stack.ipv4.input import Input
+    from netsim.stack.ipv4.memory import FlowMemory
     from netsim.stack.ipv4.output import Output
 
 
@@ -108,3 +109,4 @@ class Ipv4Context:
     output: Output
     icmp: Icmp
     reassembly: Reassembly
+    memory: FlowMemory

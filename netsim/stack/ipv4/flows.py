@@ -47,7 +47,9 @@ class Trail:
 
     __slots__ = ("device", "frame", "key", "sender", "taker")
 
-    def __init__(self, key: Any, device: str = "", frame: Frame | None = None, sender: DatagramSocket | None = None):
+    def __init__(
+        self, key: Any, device: str = "", frame: Frame | None = None, sender: DatagramSocket | None = None
+    ) -> None:
         self.key = key
         self.device = device
         self.frame = frame
@@ -142,13 +144,14 @@ class Way:
     """How the datagrams of one socket to one destination leave: everything of the frame but what each has of its own.
 
     `limit` is the longest payload that goes so; `source` is what the socket shows as the address it last sent from.
+    `epoch` is the memory's when it was learnt: another one means that the ground moved.
     """
 
     __slots__ = (
-        "ends", "fragment", "head", "header", "last", "limit", "neigh", "out", "pseudo", "sockets_at", "source", "words",
+        "ends", "epoch", "fragment", "head", "header", "last", "limit", "neigh", "out", "pseudo", "source", "words",
     )  # fmt: skip
 
-    def __init__(self, octets: bytes, out: Device, neigh: Neighbour, header: bytes, limit: int, sockets_at: int) -> None:
+    def __init__(self, octets: bytes, out: Device, neigh: Neighbour, header: bytes, limit: int, epoch: int) -> None:
         self.head, _, _, self.fragment, self.last, _, self.ends = FIELDS.unpack_from(octets)
         self.words = _sum(self.head[ETH_HLEN:]) + self.fragment + _sum(self.last) + _sum(self.ends[:8])
         self.pseudo = _sum(self.ends) + IPPROTO_UDP
@@ -157,7 +160,7 @@ class Way:
         self.neigh = neigh
         self.header = header
         self.limit = limit
-        self.sockets_at = sockets_at
+        self.epoch = epoch
 
     def frame(self, payload: bytes, ident: int) -> bytes:
         """Return the frame of a datagram."""

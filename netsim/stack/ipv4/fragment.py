@@ -86,6 +86,11 @@ class Reassembly:
         """Count the received frames that wait here."""
         return sum(1 for queue in self._queues.values() for skb in queue.pieces.values() if skb.uid)
 
+    def abandon(self, reason: str, *, now: Ns) -> None:
+        """End all that waits here: the box lost power."""
+        for key in [*self._queues]:
+            self._discard(key, reason, now=now)
+
     def gather(self, skb: Skb, user: int, *, now: Ns) -> bool:
         """Take a piece; True once `skb` has become the whole packet, False when it was taken away.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from netsim.stack.device import Device
 from netsim.stack.dst import RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, Refused
 from netsim.stack.ipv4.context import Ipv4Context
+from netsim.stack.ipv4.flows import Trail
 from netsim.stack.ipv4.fragment import LOCAL_USER
 from netsim.stack.netfilter.hooks import NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING
 from netsim.stack.skb import IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, PACKET_HOST, PACKET_OTHERHOST, Skb
@@ -26,7 +27,7 @@ class Input:
 
     def receive(
         self, dev: Device, data: bytearray, pkt_type: int, *, now: Ns, uid: int, parent: int = 0, src_mac: bytes = b"",
-        bad: bool = False,
+        bad: bool = False, trail: Trail | None = None,
     ) -> None:  # fmt: skip
         """Take the IP packet of a frame. Mirrors ip_rcv()."""
         reason = header_error(data)
@@ -40,6 +41,7 @@ class Input:
         skb.pkt_type = pkt_type
         skb.src_mac = src_mac
         skb.bad = bad
+        skb.trail = trail
         if pkt_type == PACKET_OTHERHOST:
             self._ctx.exit.drop(skb, drop.OTHERHOST, now=now)
             return
@@ -64,6 +66,10 @@ class Input:
                 ctx.exit.drop(skb, answer.reason, now=now)
                 return
             skb.route = route = answer
+            if not route.steady:
+                skb.trail = None
+        else:
+            skb.trail = None
         if (
             skb.pkt_type != PACKET_HOST
             and route.kind not in (RTN_BROADCAST, RTN_MULTICAST)
@@ -92,7 +98,8 @@ class Input:
         taken = ctx.sockets.deliver_raw(skb, now=now)
         proto = skb.proto
         if proto == IPPROTO_UDP:
-            ctx.sockets.deliver_udp(skb, now=now)
+            if ctx.sockets.deliver_udp(skb, now=now) and skb.trail is not None and not taken:
+                ctx.memory.delivered(skb, now=now)
         elif proto == IPPROTO_ICMP:
             ctx.icmp.receive(skb, now=now)
         elif proto == IPPROTO_TCP:

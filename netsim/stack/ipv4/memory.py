@@ -51,7 +51,7 @@ from netsim.wire.frame import Frame
 from netsim.wire.ipv4 import IP_HLEN
 
 MOST = 65_536
-"""How many flows of a device, ways of sockets, and keys seen once are remembered before all of that kind are forgotten."""
+"""How many flows of a device, ways of a socket, and keys seen once are remembered before all of a kind are forgotten."""
 
 
 class Ground(Protocol):
@@ -81,7 +81,8 @@ class NeighbourTable(Protocol):
 class FlowMemory:
     """What one box remembers; with `on` False it remembers nothing, and all packets go the whole way.
 
-    `settled` tells that nothing happened since the ground was last compared: the owner clears it.
+    `settled` tells that nothing happened since the ground was last compared: the owner clears it. `epoch` counts how
+    often all was forgotten.
     """
 
     routing: Ground
@@ -99,10 +100,10 @@ class FlowMemory:
         self._timers = timers
         self._outbox = outbox
         self._flows: dict[str, dict[Key, Flow]] = {}
-        self._ways: dict[tuple[int, int, int, int], Way | None] = {}
         self._seen: set[int] = set()
         self._written = 0
         self._ground = -1
+        self.epoch = 0
         sysctl.listen("", self._setting_written)
 
     def bind(self, *, routing: Ground, netfilter: RuleGround, sockets: Ground, neigh: NeighbourTable) -> None:
@@ -117,15 +118,13 @@ class FlowMemory:
 
     def _settle(self) -> bool:
         """Compare the ground; False when it moved and all is forgotten. Each part only grows, so their sum tells."""
-        ground = (
-            self.routing.generation + self._interfaces.generation + self.netfilter.generation + self._written
-        )  # fmt: skip
+        ground = self.routing.generation + self._interfaces.generation + self.netfilter.generation + self._written
         self.settled = True
         if ground == self._ground:
             return True
         self._ground = ground
         self._flows.clear()
-        self._ways.clear()
+        self.epoch += 1
         return False
 
     # Received packets
@@ -168,7 +167,7 @@ class FlowMemory:
             out = flow.out
             out.tx_packets += 1
             out.tx_bytes += size
-            self._outbox.frames.append(FrameOut(out.name, made, frame.uid, False, True, flow.udp))
+            self._outbox.frames.append(FrameOut(out.name, made, frame.uid, False, True, flow.udp, frame.uid))
         if ct is not None:
             if flow.ct_timeout >= 0:
                 ct.timeout = now + flow.ct_timeout
@@ -222,7 +221,7 @@ class FlowMemory:
 
     # Watched packets that got somewhere
 
-    def forwarded(self, skb: Skb, route: Route) -> None:
+    def forwarded(self, skb: Skb, route: Route, *, now: Ns) -> None:
         """Remember the way of a packet that was handed to the neighbour it goes to."""
         trail: Trail = skb.trail
         frame, dev, out = trail.frame, skb.dev, route.dev
@@ -230,13 +229,13 @@ class FlowMemory:
         if entry is None or entry.header is None or route.kind != RTN_UNICAST or not out.link_header:
             return
         if frame is None:
-            self._leaves(skb, trail, route, entry, entry.header)
+            self._sent(skb, trail, route, entry, entry.header)
             return
         hooks = (NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_POST_ROUTING)
         if dev is None or route.flags & RTCF_DOREDIRECT or skb.frag_max:
             return
         flow = Flow(trail.key, dev)
-        if not self._ties(flow, skb, hooks):
+        if not self._ties(flow, skb, hooks, now):
             return
         made = entry.header + skb.data
         flow.leads(trail.key, out, entry, entry.header, made)
@@ -245,14 +244,14 @@ class FlowMemory:
         if flow.rewritten(frame.octets, check) == made:
             self._keep(trail, flow)
 
-    def delivered(self, skb: Skb) -> None:
+    def delivered(self, skb: Skb, *, now: Ns) -> None:
         """Remember the socket that a datagram ended in."""
         trail: Trail = skb.trail
         taker, dev, route = trail.taker, skb.dev, skb.route
         if taker is None or dev is None or route is None or route.kind != RTN_LOCAL:
             return
         flow = Flow(trail.key, dev)
-        if not flow.udp or not self._ties(flow, skb, (NF_INET_PRE_ROUTING, NF_INET_LOCAL_IN)):
+        if not flow.udp or not self._ties(flow, skb, (NF_INET_PRE_ROUTING, NF_INET_LOCAL_IN), now):
             return
         flow.ends = bytes(skb.data[12:24])  # translated by now, if that is what happened
         flow.taker = taker
@@ -269,7 +268,7 @@ class FlowMemory:
             flows.clear()
         flows[trail.key] = flow
 
-    def _ties(self, flow: Flow, skb: Skb, hooks: tuple[int, ...]) -> bool:
+    def _ties(self, flow: Flow, skb: Skb, hooks: tuple[int, ...], now: Ns) -> bool:
         """Tie a flow to its connection; False where a packet does more at a hook than be tracked and translated."""
         netfilter = self.netfilter
         ct = skb.ct
@@ -280,12 +279,12 @@ class FlowMemory:
         status = ct.status
         if status & (IPS_CONFIRMED | IPS_DYING) != IPS_CONFIRMED or ct.events or ct.helper or ct.seqadj:
             return False
-        if status & IPS_SEEN_REPLY and not status & IPS_ASSURED:
+        if status & IPS_SEEN_REPLY and not (status & IPS_ASSURED and now > ct.stream_ts):
             return False  # it becomes a stream one day, by the clock alone
         flow.ct = ct
         flow.ct_status = status
         flow.ct_at = 2 if skb.ctinfo >= IP_CT_IS_REPLY else 0
-        flow.ct_timeout = -1 if status & IPS_FIXED_TIMEOUT else ct.timeout - self._timers.seen - 1
+        flow.ct_timeout = -1 if status & IPS_FIXED_TIMEOUT else ct.timeout - now
         return True
 
     # Datagrams of this box
@@ -295,11 +294,11 @@ class FlowMemory:
 
         Once a way is known no routing decision is made, and none is recorded.
         """
-        way = self._ways.get((sock.fd, req.addr, req.port, req.src))
+        way = sock.ways.get((req.addr, req.port, req.src))
         if (
             way is None
             or not (self.settled or self._settle())
-            or way.sockets_at != self.sockets.generation
+            or way.epoch != self.epoch
             or way.neigh.header is not way.header
             or len(req.payload) > way.limit
             or req.confirm
@@ -320,15 +319,15 @@ class FlowMemory:
         """Return the trail of a datagram that goes the whole way, if it is the second to its destination or later."""
         if not self.on or sock.kind != "udp":
             return None
-        key = (sock.fd, req.addr, req.port, req.src)
-        if key in self._ways:
+        key = (req.addr, req.port, req.src)
+        if key in sock.ways:
             return Trail(key, sender=sock)
-        if len(self._ways) >= MOST:
-            self._ways.clear()
-        self._ways[key] = None
+        if len(sock.ways) >= MOST:
+            sock.ways.clear()
+        sock.ways[key] = None
         return None
 
-    def _leaves(self, skb: Skb, trail: Trail, route: Route, entry: Neighbour, header: bytes) -> None:
+    def _sent(self, skb: Skb, trail: Trail, route: Route, entry: Neighbour, header: bytes) -> None:
         """Remember how a socket's datagram left."""
         idle = self.netfilter.idle
         sock = trail.sender
@@ -336,8 +335,8 @@ class FlowMemory:
             return
         limit = min(route.mtu or route.dev.mtu, route.dev.mtu) - IP_HLEN - 8
         made = header + skb.data
-        way = Way(made, route.dev, entry, header, limit, self.sockets.generation)
+        if not self.settled:
+            self._settle()
+        way = Way(made, route.dev, entry, header, limit, self.epoch)
         if way.frame(made[SHORTEST:], made[18] << 8 | made[19]) == made:
-            if not self.settled:
-                self._settle()
-            self._ways[trail.key] = way
+            sock.ways[trail.key] = way

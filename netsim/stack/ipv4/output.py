@@ -75,6 +75,8 @@ class Output:
             self._fragment(skb, route, min(mtu, skb.frag_max or mtu), now=now)
             return
         ctx.neigh.output(skb, dev, route.gateway or skb.daddr, now=now)
+        if skb.trail is not None:
+            ctx.memory.forwarded(skb, route, now=now)
 
     def _mtu(self, skb: Skb, route: Route) -> int:
         """Return what bounds this packet: a forwarded one ignores learned path MTUs."""

@@ -92,6 +92,8 @@ class MainlineRouting:
             if len(self._memo) >= MEMO_MAX:
                 self._memo.clear()
             self._memo[key] = answer
+            if isinstance(answer, Route):
+                answer.steady = True
         return answer
 
     def _start_memo(self) -> None:
@@ -291,10 +293,14 @@ class MainlineRouting:
             route = self._to_self(saddr or result.info.prefsrc or daddr)
             self._note_origin(route, result)
             return route
+        steady = True
         if not flow.oif:
-            self._choose_path(flow, result, None, story, forwarded=False)
+            steady = self._choose_path(flow, result, None, story, forwarded=False)
         self._parts.tell(story, "output", flow, None, result, now, None, 0)
-        return self._leave(flow, result, saddr, now)
+        answer = self._leave(flow, result, saddr, now)
+        if isinstance(answer, Route):
+            answer.steady = steady and not answer.expires
+        return answer
 
     def _bad_source(self, saddr: Ip, *, anysrc: bool) -> Refused | None:
         """Refuse a bound source that is none, or not ours."""
@@ -348,8 +354,11 @@ class MainlineRouting:
 
     def _choose_path(
         self, flow: FlowKey, result: FibResult, skb: Skb | None, story: Story | None, *, forwarded: bool
-    ) -> None:
-        """Select among paths by hash, or among default routes. Mirrors fib_select_path()."""
+    ) -> bool:
+        """Select among paths by hash, or among default routes; False where neighbours had a say.
+
+        Mirrors fib_select_path().
+        """
         info = result.info
         ipv4 = self._sysctl.ipv4
         if len(info.nexthops) > 1:
@@ -360,8 +369,11 @@ class MainlineRouting:
                 info, value, use_neigh=bool(ipv4.fib_multipath_use_neigh), neigh=self._parts.neigh,
                 saddr=0 if forwarded else flow.saddr, keep=result.index, story=story,
             )  # fmt: skip
+            return not ipv4.fib_multipath_use_neigh
         elif not result.prefixlen and result.table.defaults > 1 and result.kind == RTN_UNICAST:
             select_default(result, flow, self._parts.neigh, story)
+            return False
+        return True
 
 
 def on_link(dev: Device, one: Ip, other: Ip) -> bool:

@@ -168,8 +168,8 @@ class Machine:
         """
         self._cancel(entry)
         self.generation += 1
-        while purge and entry.queue:
-            self._exit.drop(self._take(entry), QUEUE_PURGE, now=now, detail=cause)
+        if purge:
+            self.purge(entry, QUEUE_PURGE, now=now, detail=cause)
         entry.dead = True
         if entry.state != nud.NUD_NONE:
             old, entry.state = entry.state, nud.NUD_NONE
@@ -177,6 +177,11 @@ class Machine:
         entry.refresh_header()
         if not entry.holds:
             self.entries -= 1
+
+    def purge(self, entry: Neighbour, reason: str, *, now: Ns, detail: str = "") -> None:
+        """End what waits."""
+        while entry.queue:
+            self._exit.drop(self._take(entry), reason, now=now, detail=detail)
 
     # References (2.2, 2.4)
 
@@ -293,7 +298,9 @@ class Machine:
             entry.cached = True
             entry.refresh_header()
         header = entry.link_header() if entry.dev.link_header else b""
-        self._exit.transmit(entry.dev, header + skb.data, now=step.now, parent=skb.parent, bad=skb.bad)
+        self._exit.transmit(
+            entry.dev, header + skb.data, now=step.now, parent=skb.parent, bad=skb.bad, through=skb.uid
+        )
 
     def _discard(self, entry: Neighbour, step: Step) -> None:
         if step.skb is not None:

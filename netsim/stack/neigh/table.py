@@ -89,7 +89,9 @@ class NeighTable:
         """Send a packet to `nexthop` on `dev`, or keep it until the address is known, or end it."""
         entry = self._entries.get((dev.ifindex, nexthop))
         if entry is not None and entry.header is not None:
-            self._exit.transmit(dev, entry.header + skb.data, now=now, parent=skb.parent, bad=skb.bad)
+            self._exit.transmit(
+                dev, entry.header + skb.data, now=now, parent=skb.parent, bad=skb.bad, through=skb.uid
+            )
         elif self._era.header_per_route:
             self._output_held(skb, dev, nexthop, now)
         else:
@@ -119,7 +121,9 @@ class NeighTable:
             self._exit.drop(skb, NEIGH_DEAD, now=now)
         elif hold.cached and entry.state & nud.NUD_CONNECTED:
             header = entry.link_header() if entry.dev.link_header else b""
-            self._exit.transmit(entry.dev, header + skb.data, now=now, parent=skb.parent, bad=skb.bad)
+            self._exit.transmit(
+                entry.dev, header + skb.data, now=now, parent=skb.parent, bad=skb.bad, through=skb.uid
+            )
         else:
             self._machine.send(entry, skb, hold, now=now)
 
@@ -154,6 +158,13 @@ class NeighTable:
         """Count received frames that wait here: unresolved packets, and requests whose proxy answer is delayed."""
         entries = (*self._entries.values(), *self._leaked)
         return sum(waiting.skb.uid > 0 for entry in entries for waiting in entry.queue) + self._arp.proxy.held
+
+    def abandon(self, reason: str, *, now: Ns) -> None:
+        """End all that waits here: the box lost power."""
+        for entry in (*self._entries.values(), *self._leaked):
+            self._machine.purge(entry, reason, now=now)
+        for frame in self._arp.proxy.purge(None):
+            self._arp.lost(frame, "no power", now=now)
 
     # What others may know
 

@@ -84,7 +84,11 @@ class Handle:
 
 
 class Netfilter:
-    """All of it. `idle[hook]` is True while nothing is registered there; `handlers` maps requests to methods."""
+    """All of it. `idle[hook]` is True while nothing is registered there; `handlers` maps requests to methods.
+
+    `by_rote[hook]` tells that only tracking and translation are, which do the same to all later packets of a connection.
+    `generation` counts changes of what is registered and of rules.
+    """
 
     def __init__(
         self, *, node: str, era: NetfilterEra, patches: Patches, interfaces: Interfaces, sysctl: Sysctl, timers: Timers,
@@ -96,6 +100,8 @@ class Netfilter:
             rng=rng, routing=routing, icmp=icmp, local_output=local_output, exit=exit, defrag=defrag,
         )  # fmt: skip
         self.idle: list[bool] = [True] * len(HOOKS)
+        self.by_rote: list[bool] = [True] * len(HOOKS)
+        self.generation = 0
         self._chains: list[tuple[HookFn, ...]] = [()] * len(HOOKS)
         self._handles: list[Handle] = []
         self._tracks = False
@@ -152,27 +158,35 @@ class Netfilter:
         """List what is registered at each hook, by priority and then by age."""
         entries: list[tuple[int, int, HookFn]] = []
         era = self.services.era
+        looking: set[int] = set()
+        self.generation += 1
         if self._compat is not None and (era.tool == "ipchains" or self.tables.exists("ipchains")):
             # ipchains and iptables exclude each other, and what MASQ needs tracked it tracks itself.
             entries.append((NF_INET_PRE_ROUTING, NF_IP_PRI_CONNTRACK_DEFRAG, self._defragment(NF_INET_PRE_ROUTING)))
             entries.append((NF_INET_PRE_ROUTING, NF_IP_PRI_FILTER, self._compat.pre_routing))
             entries.append((NF_INET_FORWARD, NF_IP_PRI_FILTER, self._compat.forward))
             entries.append((NF_INET_POST_ROUTING, NF_IP_PRI_FILTER, self._compat.post_routing))
+            looking.update(HOOKS)
         elif self._tracks or (era.conntrack_stays and self.tables.exists("nat")):
             entries += self._conntrack_hooks()
         for table, priority in TABLE_PRIORITIES.items():
-            entries += [(hook, priority, self._table_hook(table, hook)) for hook in self.tables.hooks(table)]
+            hooks = self.tables.hooks(table)
+            entries += [(hook, priority, self._table_hook(table, hook)) for hook in hooks]
+            looking.update(hooks)
         if self.tables.exists("nat"):
             for hook in (NF_INET_PRE_ROUTING, NF_INET_LOCAL_OUT):
                 entries.append((hook, NF_IP_PRI_NAT_DST, self.nat.at(hook)))
             for hook in (NF_INET_LOCAL_IN, NF_INET_POST_ROUTING):
                 entries.append((hook, NF_IP_PRI_NAT_SRC, self.nat.at(hook)))
             entries += self._extra
+            looking.update(hook for hook, _, _ in self._extra)
         entries += [(handle.hook, handle.priority, handle.fn) for handle in self._handles]
+        looking.update(handle.hook for handle in self._handles)
         entries.sort(key=lambda entry: entry[1])
         for hook in HOOKS:
             self._chains[hook] = tuple(fn for at, _, fn in entries if at == hook)
             self.idle[hook] = not self._chains[hook]
+            self.by_rote[hook] = hook not in looking
 
     def _conntrack_hooks(self) -> list[tuple[int, int, HookFn]]:
         return [

@@ -6,6 +6,7 @@ Source: net/ipv4/udp.c udp_sendmsg(), __udp4_lib_lookup(), __udp4_lib_err(); net
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Any
 
 from netsim.addr import Ip
 from netsim.stack.device import Device
@@ -14,7 +15,7 @@ from netsim.stack.errno import EDESTADDRREQ, EMSGSIZE, EWOULDBLOCK, Refusal
 from netsim.stack.ports import Rng, Routing
 from netsim.stack.requests import Datagram, Send, SocketError
 from netsim.stack.skb import IPPROTO_ICMP, IPPROTO_UDP, Skb
-from netsim.stack.sockets.ports import Confirmation, Sender
+from netsim.stack.sockets.ports import Confirmation, Memory, Sender
 from netsim.units import Ns
 from netsim.wire.icmp import build_query, parse_icmp
 from netsim.wire.udp import build_udp
@@ -32,7 +33,7 @@ class DatagramSocket:
 
     __slots__ = (
         "addr", "broadcast", "cached", "dev", "df", "errors", "fd", "ident", "kind", "last_source", "mark", "peer",
-        "peer_port", "port", "protocol", "queue", "queued_octets", "recverr", "sequence", "tos", "ttl", "waiting",
+        "peer_port", "port", "protocol", "queue", "queued_octets", "recverr", "sequence", "tos", "ttl", "waiting", "ways",
     )  # fmt: skip
 
     def __init__(self, fd: int, kind: str, protocol: int, rng: Rng) -> None:
@@ -58,6 +59,7 @@ class DatagramSocket:
         self.errors: list[SocketError] = []
         self.cached: Route | None = None
         self.waiting: list[Skb] = []
+        self.ways: dict[tuple[Ip, int, Ip], Any] = {}  # the memory's: how datagrams to a destination leave
 
     def route(self, routing: Routing, daddr: Ip, dport: int, *, now: Ns, src: Ip = 0) -> Route | Refused:
         """Return the way to a destination; a connected socket keeps its answer until the FIB's generation moves.
@@ -77,8 +79,12 @@ class DatagramSocket:
             self.cached = answer
         return answer
 
-    def send(self, req: Send, *, routing: Routing, sender: Sender, neigh: Confirmation, now: Ns) -> int | Refusal:
+    def send(
+        self, req: Send, *, routing: Routing, sender: Sender, neigh: Confirmation, memory: Memory, now: Ns
+    ) -> int | Refusal:
         """Send one datagram; the caller has bound the socket. Mirrors udp_sendmsg()."""
+        if memory.emit(self, req, now):
+            return len(req.payload)
         daddr = req.addr or self.peer
         dport = req.port or self.peer_port
         if not daddr:
@@ -101,6 +107,8 @@ class DatagramSocket:
         )  # fmt: skip
         skb.mark = self.mark
         skb.sock = self
+        if route.steady:
+            skb.trail = memory.watch_out(self, req)
         sender.send(skb, now=now)
         if skb.queued:
             self.waiting.append(skb)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from netsim.addr import Ip
 from netsim.stack.device import Device
 from netsim.stack.dst import Route
+from netsim.stack.requests import Send
 from netsim.stack.skb import Skb
 from netsim.units import Ns
 
@@ -23,6 +24,20 @@ class Sender(Protocol):
 
     def send(self, skb: Skb, *, now: Ns) -> None:
         """Send it through LOCAL_OUT and on."""
+        ...
+
+
+class Memory(Protocol):
+    """Who remembers how a socket's datagrams leave (ipv4/memory.py)."""
+
+    settled: bool
+
+    def emit(self, sock: Any, req: Send, now: Ns) -> bool:  # Any: a DatagramSocket, which imports this
+        """Send by rote; False, and nothing done, when no way is known."""
+        ...
+
+    def watch_out(self, sock: Any, req: Send) -> object | None:  # Any: as above
+        """Return what the packet carries as `skb.trail` on its whole way."""
         ...
 
 

@@ -46,7 +46,7 @@ from netsim.stack.requests import (
 from netsim.stack.skb import IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, Skb
 from netsim.stack.sockets.datagram import PROTOCOL_OF, DatagramSocket, as_datagram, echo_ident
 from netsim.stack.sockets.errors import convert
-from netsim.stack.sockets.ports import Confirmation, Endings, Errors, Sender
+from netsim.stack.sockets.ports import Confirmation, Endings, Errors, Memory, Sender
 from netsim.stack.sockets.tcp import Tcp, TcpSocket
 from netsim.stack.sysctl import Sysctl
 from netsim.units import Ns
@@ -59,11 +59,14 @@ Handler = Callable[..., Any]  # each takes its own request type; `answer` looks 
 
 
 class Sockets:
-    """Every socket of one box, by descriptor and, for UDP and ping, by port."""
+    """Every socket of one box, by descriptor and, for UDP and ping, by port.
+
+    `generation` counts changes of who would receive what.
+    """
 
     def __init__(
         self, *, interfaces: Interfaces, sysctl: Sysctl, outbox: Outbox, rng: Rng, routing: Routing, sender: Sender,
-        errors: Errors, neigh: Confirmation, endings: Endings, tcp: Tcp,
+        errors: Errors, neigh: Confirmation, endings: Endings, tcp: Tcp, memory: Memory,
     ) -> None:  # fmt: skip
         self._interfaces = interfaces
         self._sysctl = sysctl
@@ -75,6 +78,8 @@ class Sockets:
         self._neigh = neigh
         self._endings = endings
         self._tcp = tcp
+        self._memory = memory
+        self.generation = 0
         self._sockets: dict[int, AnySocket] = {}
         self._bound: dict[tuple[str, int], list[DatagramSocket]] = {}
         self._raw: dict[int, list[DatagramSocket]] = {}
@@ -112,6 +117,7 @@ class Sockets:
         self._sockets[fd] = sock
         if req.kind == "raw":
             self._raw.setdefault(req.protocol, []).append(sock)
+            self.generation += 1
         return fd
 
     def bind(self, req: Bind, *, now: Ns) -> int | Refusal:
@@ -123,6 +129,7 @@ class Sockets:
                 return Refusal(EADDRNOTAVAIL)
         if isinstance(sock, TcpSocket):
             return self._tcp.bind(sock, req.addr, req.port)
+        self._rebinds(sock)
         if sock.kind == "raw":
             sock.addr = req.addr
             return 0
@@ -133,6 +140,11 @@ class Sockets:
         sock.addr, sock.port = req.addr, port
         self._bound.setdefault((sock.kind, port), []).append(sock)
         return port
+
+    def _rebinds(self, sock: DatagramSocket) -> None:
+        """Note that a socket is about to match and to send otherwise."""
+        self.generation += 1
+        sock.ways.clear()
 
     def _taken(self, sock: DatagramSocket, addr: Ip, port: int) -> bool:
         for other in self._bound.get((sock.kind, port), ()):
@@ -167,6 +179,7 @@ class Sockets:
             return Refusal(route.errno)
         if route.kind == RTN_BROADCAST and not sock.broadcast:
             return Refusal(EACCES)
+        self._rebinds(sock)
         sock.peer, sock.peer_port = req.addr, req.port
         sock.addr = sock.addr or route.src
         sock.cached = None
@@ -193,17 +206,23 @@ class Sockets:
         """Send octets."""
         sock = self._sockets[req.fd]
         if isinstance(sock, TcpSocket):
+            self._memory.settled = False
             return self._tcp.send(sock, req.payload, now=now)
         if not sock.port and sock.kind != "raw":
             bound = self.bind(Bind(fd=req.fd, addr=sock.addr), now=now)
             if isinstance(bound, Refusal):
                 return bound
-        return sock.send(req, routing=self._routing, sender=self._sender, neigh=self._neigh, now=now)
+        return sock.send(
+            req, routing=self._routing, sender=self._sender, neigh=self._neigh, memory=self._memory, now=now
+        )
 
     def receive(self, req: Receive, *, now: Ns) -> tuple[Datagram, ...] | bytes | Refusal:
         """Take what waits."""
         sock = self._sockets[req.fd]
-        return self._tcp.receive(sock, req.limit, now=now) if isinstance(sock, TcpSocket) else sock.take()
+        if isinstance(sock, TcpSocket):
+            self._memory.settled = False
+            return self._tcp.receive(sock, req.limit, now=now)
+        return sock.take()
 
     def take_errors(self, req: TakeErrors, *, now: Ns) -> tuple[SocketError, ...]:
         """Take queued errors."""
@@ -238,6 +257,7 @@ class Sockets:
         sock = self._sockets.pop(req.fd)
         if isinstance(sock, TcpSocket):
             return self._tcp.close(sock, abort=req.abort, now=now)
+        self._rebinds(sock)
         self._unbind(sock)
         if sock.kind == "raw":
             self._raw[sock.protocol].remove(sock)
@@ -275,6 +295,8 @@ class Sockets:
             self._endings.drop(skb, drop.SOCKET_RCVBUFF, now=now)
             return False
         self._endings.consumed(skb, now=now)
+        if skb.trail is not None and len(takers) == 1:
+            skb.trail.taker = takers[0]
         return True
 
     def _hand_over(self, sock: DatagramSocket, skb: Skb) -> bool:

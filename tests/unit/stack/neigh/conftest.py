@@ -123,7 +123,7 @@ class Bench:
 
     # The way out, and failures
 
-    def transmit(self, dev, octets, *, now, parent=0, bad=False):
+    def transmit(self, dev, octets, *, now, parent=0, bad=False, through=0):
         dst = mac_str(octets[:6])
         if octets[12:14] == b"\x08\x06":
             arp = parse_arp(octets, 14)
