@@ -14,10 +14,12 @@ from netsim.scenario.words import did_you_mean
 from netsim.units import Ns, format_duration
 from netsim.wire.drop import DESCRIPTIONS
 
-_CONDITIONS = MappingProxyType({
-    "flow": ("delivered", "lost", "longest_gap", "latency", "survives"),
-    "neigh": ("within", "at"),
-})
+_CONDITIONS = MappingProxyType(
+    {
+        "flow": ("delivered", "lost", "longest_gap", "latency", "survives"),
+        "neigh": ("within", "at"),
+    }
+)
 
 
 def check_expectations(ctx: Context) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import assert_never
 
 from netsim.addr import parse_ip
@@ -15,9 +17,12 @@ from netsim.scenario.notation import NotationError, parse_packet
 from netsim.scenario.values import parse_instant
 from netsim.scenario.words import did_you_mean, keys_of
 
+_TCP_PORTS: Mapping[str, int] = MappingProxyType({"tcp": 80, "http": 80, "ftp": 21})
+
 
 def check_traffic(ctx: Context) -> None:
     """Check every flow's ends and that its options fit its kind and each other."""
+    served: dict[tuple[str, int], tuple[str, str]] = {}
     for name, flow in mapping(ctx.tree.get("traffic")).items():
         if not isinstance(flow, Map):
             continue
@@ -29,6 +34,7 @@ def check_traffic(ctx: Context) -> None:
         for i, item in enumerate(sequence(flow.get("to"))):
             where = (*path, "to", i) if not isinstance(flow.get("to"), Scalar) else (*path, "to")
             _target(ctx, flow, item, where)
+            _one_kind_a_port(ctx, served, name, item, where)
         if flow.get("server") is not None:
             ctx.need_node(flow.get("server"), (*path, "server"))
         _options(ctx, flow, path, [sender for sender in senders if sender])
@@ -72,6 +78,20 @@ def _target(ctx: Context, flow: Map, value: Located, path: Path) -> None:
         script = text_of(ctx.nodes.get(host, "run")) or ""
         if "addr" not in script and "ifconfig" not in script:
             ctx.say(value.mark, path, f"{host} has no address to send to", "give it one under addr:")
+
+
+def _one_kind_a_port(
+    ctx: Context, served: dict[tuple[str, int], tuple[str, str]], name: str, value: Located, path: Path
+) -> None:
+    """A TCP port at the far end has one server, which speaks one protocol."""
+    kind = text_of(ctx.tree.get("traffic", name, "kind")) or "udp"
+    parts = read(value, split_target)
+    if kind not in _TCP_PORTS or parts is None:
+        return
+    host, port = text_of(ctx.tree.get("traffic", name, "server")) or parts[0], parts[1] or _TCP_PORTS[kind]
+    first, spoken = served.setdefault((host, port), (name, kind))
+    if spoken != kind:
+        ctx.say(value.mark, path, f"port {port} of {host} speaks {spoken}, for {first}", f"give {kind} another port")
 
 
 def _options(ctx: Context, flow: Map, path: Path, senders: list[str]) -> None:
