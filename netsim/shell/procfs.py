@@ -15,6 +15,7 @@ from netsim.addr import ip_str as ip
 from netsim.shell.tool import Box, CommandResult, LineProblem, Word
 from netsim.stack.dst import RT_TABLE_MAIN, RTN_BROADCAST, RTN_MULTICAST, RTN_PROHIBIT, RTN_UNREACHABLE
 from netsim.stack.errno import EACCES, EINVAL, EPERM, Refusal
+from netsim.stack.nud_states import NUD_NOARP, NUD_PERMANENT, NUD_VALID
 from netsim.stack.requests import (
     DumpNeighs,
     DumpRoutes,
@@ -27,9 +28,6 @@ from netsim.stack.requests import (
 from netsim.units import Ns
 
 SYS = "/proc/sys/"
-NUD_NOARP = 0x40
-NUD_PERMANENT = 0x80
-NUD_VALID = 0x80 | 0x40 | 0x02 | 0x10 | 0x04 | 0x08
 ATF_COM, ATF_PERM, ATF_PUBL = 0x02, 0x04, 0x08
 RTF_UP, RTF_GATEWAY, RTF_HOST, RTF_REJECT = 0x1, 0x2, 0x4, 0x200
 

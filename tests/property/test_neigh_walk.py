@@ -13,6 +13,7 @@ from netsim.stack.device import ETHER
 from netsim.stack.dst import RTN_LOCAL, RTN_UNICAST, Refused, Route
 from netsim.stack.interfaces import Interfaces
 from netsim.stack.neigh import NeighTable, nud
+from netsim.stack.nud_states import NAMES, NUD_CONNECTED, NUD_INCOMPLETE, NUD_VALID
 from netsim.stack.outbox import Outbox
 from netsim.stack.profile.neigh import LINUX_24, LINUX_24_35, MAINLINE
 from netsim.stack.profile.patches import Patches
@@ -28,7 +29,7 @@ from netsim.wire.ipv4 import build_ipv4
 OURS = 0x0A000001
 HOSTS = [0x0A000002, 0x0A000003, 0x0A0000FF, 0xE0000005]
 MACS = [parse_mac("02:00:00:00:00:02"), parse_mac("02:00:00:00:00:03")]
-STATES = sorted(nud.NAMES)
+STATES = sorted(NAMES)
 
 host = st.sampled_from(HOSTS)
 mac = st.sampled_from(MACS)
@@ -127,8 +128,8 @@ class Walk:
 
 def along_rows(column):
     """Every move a row allows; creation may set NOARP, removal leads to NONE."""
-    moves = {(nud.NAMES[state], nud.NAMES[row.new]) for (state, _), row in nud.COLUMNS[column].rows.items()}
-    return moves | {("NONE", "NOARP")} | {(name, "NONE") for name in nud.NAMES.values()}
+    moves = {(NAMES[state], NAMES[row.new]) for (state, _), row in nud.COLUMNS[column].rows.items()}
+    return moves | {("NONE", "NOARP")} | {(name, "NONE") for name in NAMES.values()}
 
 
 @settings(max_examples=150)
@@ -145,11 +146,11 @@ def test_states_move_only_along_rows_and_no_packet_is_lost_count_of(era, steps, 
         walk.outbox.records.clear()
         assert walk.given == walk.ended + walk.table.held()
         for entry in walk.table.snapshot():
-            assert not entry.queue or not entry.state & nud.NUD_VALID
+            assert not entry.queue or not entry.state & NUD_VALID
             if era is MAINLINE:
-                assert not entry.queue or entry.state == nud.NUD_INCOMPLETE
+                assert not entry.queue or entry.state == NUD_INCOMPLETE
             fast = entry.header is not None
-            assert not fast or entry.state & nud.NUD_CONNECTED
+            assert not fast or entry.state & NUD_CONNECTED
             assert walk.table.state(walk.dev, entry.ip) == entry.state
     walk.table.dump(DumpNeighs(), now=walk.now)
 

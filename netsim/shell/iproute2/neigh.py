@@ -16,6 +16,7 @@ from netsim.shell.iproute2.output import Json, Printer
 from netsim.shell.iproute2.route_show import report_flush
 from netsim.shell.iproute2.session import Action, Session
 from netsim.shell.tool import Failure, Word
+from netsim.stack.nud_states import NUD_NOARP, NUD_NONE, NUD_PERMANENT, NUD_VALID
 from netsim.stack.requests import (
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -36,10 +37,6 @@ FLAGS = MappingProxyType(
 )
 KEYWORDS = ("lladdr", "nud", "dev", "proxy", "use", "managed", "extern_learn", "router", "to", "permanent")
 
-NUD_NONE = 0x00
-NUD_NOARP = 0x40
-NUD_PERMANENT = 0x80
-NUD_VALID = 0xDE
 _STATE_OF_NONE = 0x100
 _EVERY_STATE = 0x1FF
 

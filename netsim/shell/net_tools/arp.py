@@ -14,6 +14,7 @@ from netsim.shell.net_tools.common import Ioctl, resolve
 from netsim.shell.procfs import ATF_COM, ATF_PERM, ATF_PUBL, arp_entries, arp_flags
 from netsim.shell.tool import Box, CommandResult, Failure, LineProblem, Word
 from netsim.stack.errno import ENODEV, ENOENT, Refusal
+from netsim.stack.nud_states import NUD_PERMANENT, NUD_STALE
 from netsim.stack.requests import (
     NLM_F_CREATE,
     NLM_F_REPLACE,
@@ -25,8 +26,6 @@ from netsim.stack.requests import (
 )
 from netsim.units import Ns
 
-NUD_STALE = 0x04
-NUD_PERMANENT = 0x80
 _EXIT = 255
 
 _USAGE = """\

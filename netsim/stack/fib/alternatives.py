@@ -19,11 +19,10 @@ from netsim.stack.fib.explain import Story
 from netsim.stack.fib.flow import FibResult, FlowKey
 from netsim.stack.fib.lookup import fits_gateway
 from netsim.stack.fib.route import RTNH_F_SUSPECT, Alias, Nexthop
+from netsim.stack.nud_states import NUD_REACHABLE, NUD_VALID
 from netsim.stack.ports import NeighView
 from netsim.stack.requests import RTNH_F_DEAD
 
-NUD_REACHABLE = 0x02
-NUD_VALID = 0xDE
 UNSET = -1
 
 

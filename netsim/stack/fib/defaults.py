@@ -11,12 +11,9 @@ from netsim.stack.dst import RTN_UNICAST
 from netsim.stack.fib.explain import Story
 from netsim.stack.fib.flow import FibResult, FlowKey
 from netsim.stack.fib.route import Alias
+from netsim.stack.nud_states import NUD_INCOMPLETE, NUD_REACHABLE, NUD_VALID
 from netsim.stack.ports import NeighView
 from netsim.stack.requests import RTNH_F_DEAD
-
-NUD_INCOMPLETE = 0x01
-NUD_REACHABLE = 0x02
-NUD_VALID = 0xDE
 
 
 def select_default(result: FibResult, flow: FlowKey, neigh: NeighView, story: Story | None) -> None:

@@ -15,13 +15,12 @@ from netsim.stack.fib.explain import Story
 from netsim.stack.fib.flow import FlowKey
 from netsim.stack.fib.lookup import Lookup
 from netsim.stack.fib.route import NO_BOUND, FibInfo, Nexthop
+from netsim.stack.nud_states import NUD_VALID
 from netsim.stack.ports import NeighView
 from netsim.stack.requests import RTNH_F_DEAD, RTNH_F_LINKDOWN
 from netsim.stack.skb import IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, Skb
 from netsim.wire.icmp import ERROR_TYPES, ICMP_HLEN
 
-NUD_VALID = 0xDE
-NUD_REACHABLE = 0x02
 MASK64 = (1 << 64) - 1
 MASK32 = (1 << 32) - 1
 JHASH_INITVAL = 0xDEADBEEF

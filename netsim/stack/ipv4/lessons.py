@@ -16,11 +16,9 @@ from netsim.stack.fib.flow import FibResult, FlowKey
 from netsim.stack.ipv4.route_cached import CachedRouting
 from netsim.stack.ipv4.route_mainline import MainlineRouting, on_link
 from netsim.stack.ipv4.route_parts import Parts
+from netsim.stack.nud_states import NUD_NONE, NUD_VALID
 from netsim.stack.requests import NLM_F_CREATE, NewNeigh
 from netsim.units import Ns
-
-NUD_NONE = 0
-NUD_VALID = 0xDE
 
 
 class Lessons(Protocol):

@@ -12,10 +12,10 @@ from netsim.addr import Ip, Mac
 from netsim.stack.device import Device
 from netsim.stack.errno import EEXIST, EINVAL, ENOBUFS, ENODEV, ENOENT, EPERM, Refusal
 from netsim.stack.interfaces import Interfaces
-from netsim.stack.neigh import nud
 from netsim.stack.neigh.entry import Neighbour
 from netsim.stack.neigh.machine import Machine
 from netsim.stack.neigh.proxy import ProxyTable
+from netsim.stack.nud_states import NUD_FAILED, NUD_PERMANENT, NUD_VALID
 from netsim.stack.profile.neigh import NeighEra
 from netsim.stack.requests import (
     DONE,
@@ -94,9 +94,9 @@ class NeighAdmin:
         else:
             if not req.flags & NLM_F_CREATE:
                 return Refusal(ENOENT)
-            if req.managed and req.state & nud.NUD_PERMANENT and not req.use:
+            if req.managed and req.state & NUD_PERMANENT and not req.use:
                 return Refusal(EINVAL, "Invalid NTF_* flag combination for permanent entry")
-            exempt = self._era.forced_gc == "selective" and bool(req.state & nud.NUD_PERMANENT)
+            exempt = self._era.forced_gc == "selective" and bool(req.state & NUD_PERMANENT)
             entry = self._table.find_or_make(dev, req.dst, now=now, exempt=exempt)
             if entry is None:
                 return Refusal(ENOBUFS if dev.has_ip else EINVAL)
@@ -107,8 +107,8 @@ class NeighAdmin:
         return self._update(entry, req.lladdr, req.state, override, now)
 
     def _update(self, entry: Neighbour, lladdr: Mac, state: int, override: bool, now: Ns) -> Done | Refusal:
-        valid = bool(entry.state & nud.NUD_VALID)
-        if state & nud.NUD_VALID and entry.dev.link_header:
+        valid = bool(entry.state & NUD_VALID)
+        if state & NUD_VALID and entry.dev.link_header:
             if not lladdr:
                 if not valid:
                     return Refusal(EINVAL, "" if self._era.old_refusals else "No link layer address given")
@@ -150,7 +150,7 @@ class NeighAdmin:
         entry = self._table.find(dev, req.dst)
         if entry is None:
             return Refusal(EINVAL if self._era.old_refusals else ENOENT)
-        self._machine.admin(entry, entry.lladdr, nud.NUD_FAILED, now=now)
+        self._machine.admin(entry, entry.lladdr, NUD_FAILED, now=now)
         if self._era.delete_unlinks and self._table.find(dev, req.dst) is entry:
             self._table.remove(entry, "admin, deleted", now=now)
         return DONE
@@ -166,7 +166,7 @@ class NeighAdmin:
         stamp = self._machine.jiffies(now)
         return tuple(
             NeighInfo(
-                dst=entry.ip, dev=entry.dev.name, lladdr=entry.lladdr if entry.state & nud.NUD_VALID else b"",
+                dst=entry.ip, dev=entry.dev.name, lladdr=entry.lladdr if entry.state & NUD_VALID else b"",
                 state=entry.state, refcnt=entry.holds + entry.timed, used=stamp - entry.used,
                 confirmed=stamp - entry.confirmed, updated=stamp - entry.updated, probes=entry.probes,
                 managed=entry.managed, extern_learn=entry.extern_learn,

@@ -12,11 +12,11 @@ from netsim.addr import BROADCAST_MAC, ZERO_MAC, Ip, Mac, is_loopback, is_multic
 from netsim.stack.device import Device
 from netsim.stack.dst import RTN_LOCAL, RTN_UNICAST, Route
 from netsim.stack.interfaces import Interfaces
-from netsim.stack.neigh import nud
 from netsim.stack.neigh.entry import Neighbour
 from netsim.stack.neigh.machine import Machine
 from netsim.stack.neigh.policy import ArpPolicy
 from netsim.stack.neigh.proxy import Delayed, ProxyTable
+from netsim.stack.nud_states import NUD_REACHABLE, NUD_STALE
 from netsim.stack.outbox import Outbox
 from netsim.stack.ports import Exit, Rng, Routing
 from netsim.stack.profile.neigh import NeighEra
@@ -211,7 +211,7 @@ class ArpProtocol:
         entry = self._entries.find_or_make(frame.dev, arp.spa, now=now)
         if entry is None:
             return False
-        self._machine.heard(entry, arp.sha, nud.NUD_STALE, override=True, now=now)
+        self._machine.heard(entry, arp.sha, NUD_STALE, override=True, now=now)
         return True
 
     def _reply(self, frame: Delayed, arp: Arp, now: Ns) -> None:
@@ -238,4 +238,4 @@ class ArpProtocol:
         override = age >= locktime if self._era.locktime_inclusive else age > locktime
         override |= gratuitous and self._era.garp_overrides
         proof = arp.op == ARPOP_REPLY and frame.pkt_type == PACKET_HOST
-        self._machine.heard(entry, arp.sha, nud.NUD_REACHABLE if proof else nud.NUD_STALE, override=override, now=now)
+        self._machine.heard(entry, arp.sha, NUD_REACHABLE if proof else NUD_STALE, override=override, now=now)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from netsim.addr import Ip, Mac, ip_str
 from netsim.stack.device import Device
-from netsim.stack.neigh.nud import NAMES, NUD_CONNECTED, NUD_NONE
+from netsim.stack.nud_states import NAMES, NUD_CONNECTED, NUD_NONE
 from netsim.stack.skb import Skb
 from netsim.stack.sysctl import NeighParms
 from netsim.stack.timers import Callback, Timer

@@ -20,6 +20,7 @@ from netsim.addr import is_multicast
 from netsim.stack.device import Device
 from netsim.stack.neigh import nud
 from netsim.stack.neigh.entry import Neighbour
+from netsim.stack.nud_states import NUD_FAILED, NUD_NOARP, NUD_PERMANENT
 from netsim.stack.ports import Rng
 from netsim.stack.profile.neigh import NeighEra
 from netsim.stack.sysctl import NeighParms, Sysctl
@@ -173,14 +174,14 @@ class Collector:
 
     def sweep(self, entries: list[Neighbour], at: Ns) -> None:
         """Collect the unreferenced among `entries` that failed or idled for gc_stale_time; let 2.4's REACHABLE age."""
-        spared = nud.NUD_PERMANENT | nud.COLUMNS[self._era.column].timed
+        spared = NUD_PERMANENT | nud.COLUMNS[self._era.column].timed
         for entry in entries:
             if entry.state & spared or entry.extern_learn:
                 continue
             entry.used = max(entry.used, entry.confirmed)
             idle = at - entry.used
             stale = idle >= entry.parms.gc_stale_time if self._era.idle_inclusive else idle > entry.parms.gc_stale_time
-            if not entry.referenced and (entry.state == nud.NUD_FAILED or stale):
+            if not entry.referenced and (entry.state == NUD_FAILED or stale):
                 self._table.remove(entry, "scan, unused", now=at)
             elif self._era.scan_expires and at - entry.confirmed > entry.parms.reachable_time:
                 self._table.expire(entry, now=at)
@@ -208,9 +209,7 @@ class Collector:
         if self._era.forced_gc == "selective":
             if self._table.allocated < parms.gc_thresh2:
                 return True
-            count = sum(
-                not entry.state & nud.NUD_PERMANENT and not entry.extern_learn for entry in self._table.snapshot()
-            )
+            count = sum(not entry.state & NUD_PERMANENT and not entry.extern_learn for entry in self._table.snapshot())
             full = count >= parms.gc_thresh3
             due = full or (count >= parms.gc_thresh2 and now > self._last_flush + FLUSH_AGAIN_AFTER)
             return not due or bool(self._collect_selective(count - parms.gc_thresh2, now)) or not full
@@ -224,10 +223,10 @@ class Collector:
         """Mirror neigh_forced_gc(): oldest first, until gc_thresh2 is reached; count what went."""
         gone = 0
         for entry in self._table.snapshot():
-            if entry.state & nud.NUD_PERMANENT or entry.extern_learn or entry.referenced:
+            if entry.state & NUD_PERMANENT or entry.extern_learn or entry.referenced:
                 continue
             old = now - entry.updated > KEEP_UPDATED_FOR
-            if old or entry.state in (nud.NUD_FAILED, nud.NUD_NOARP) or is_multicast(entry.ip):
+            if old or entry.state in (NUD_FAILED, NUD_NOARP) or is_multicast(entry.ip):
                 self._table.remove(entry, "table full", now=now)
                 gone += 1
                 if gone >= most:
@@ -239,7 +238,7 @@ class Collector:
         """Mirror 2.4's neigh_forced_gc(): everything nobody refers to goes, fresh REACHABLE entries included."""
         gone = 0
         for entry in self._table.snapshot():
-            if not entry.referenced and not entry.state & nud.NUD_PERMANENT:
+            if not entry.referenced and not entry.state & NUD_PERMANENT:
                 self._table.remove(entry, "table full", now=now)
                 gone += 1
         self._last_flush = now

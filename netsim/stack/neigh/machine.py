@@ -12,6 +12,7 @@ from typing import NamedTuple
 from netsim.addr import Mac, ip_str, mac_str
 from netsim.stack.neigh import nud
 from netsim.stack.neigh.entry import Hold, Neighbour, Waiting
+from netsim.stack.nud_states import NAMES, NUD_CONNECTED, NUD_FAILED, NUD_NOARP, NUD_NONE, NUD_PERMANENT, NUD_VALID
 from netsim.stack.outbox import Outbox
 from netsim.stack.ports import Exit, LinkFailure
 from netsim.stack.profile.neigh import NeighEra
@@ -91,7 +92,7 @@ class Machine:
 
     def heard(self, entry: Neighbour, lladdr: Mac, new: int, *, override: bool, now: Ns) -> None:
         """Mirror neigh_update() for an ARP frame: `new` is REACHABLE for a reply addressed to us, STALE otherwise."""
-        if entry.state & (nud.NUD_NOARP | nud.NUD_PERMANENT):
+        if entry.state & (NUD_NOARP | NUD_PERMANENT):
             return
         same = lladdr == entry.lladdr
         event = nud.update_event(entry.state, new, same=same, override=override)
@@ -101,9 +102,9 @@ class Machine:
 
     def admin(self, entry: Neighbour, lladdr: Mac, new: int, *, now: Ns) -> None:
         """Mirror neigh_update() for an administrator, whose state is applied over any other."""
-        if new & nud.NUD_VALID:
+        if new & NUD_VALID:
             self._sync(entry, now)
-        same = bool(entry.state & nud.NUD_VALID) and lladdr == entry.lladdr
+        same = bool(entry.state & NUD_VALID) and lladdr == entry.lladdr
         event = nud.admin_event(entry.state, new, same=same, stale_yields=self.column.stale_yields)
         self._update(entry, event, lladdr, now)
 
@@ -144,16 +145,16 @@ class Machine:
         old = entry.state
         entry.state = new
         entry.refresh_header()
-        if (old ^ new) & nud.NUD_VALID and bool(old & nud.NUD_VALID) != bool(new & nud.NUD_VALID):
+        if (old ^ new) & NUD_VALID and bool(old & NUD_VALID) != bool(new & NUD_VALID):
             self.generation += 1
         self._record(entry, old, cause, now)
 
     def _record(self, entry: Neighbour, old: int, cause: str, now: Ns) -> None:
         if NeighChange in self._outbox.wants:
-            lladdr = mac_str(entry.lladdr) if entry.state & nud.NUD_VALID else ""
+            lladdr = mac_str(entry.lladdr) if entry.state & NUD_VALID else ""
             self._outbox.records.append(
                 NeighChange(
-                    now, self._node, entry.dev.name, ip_str(entry.ip), nud.NAMES[old], nud.NAMES[entry.state], lladdr,
+                    now, self._node, entry.dev.name, ip_str(entry.ip), NAMES[old], NAMES[entry.state], lladdr,
                     cause,
                 )
             )  # fmt: skip
@@ -171,8 +172,8 @@ class Machine:
         if purge:
             self.purge(entry, QUEUE_PURGE, now=now, detail=cause)
         entry.dead = True
-        if entry.state != nud.NUD_NONE:
-            old, entry.state = entry.state, nud.NUD_NONE
+        if entry.state != NUD_NONE:
+            old, entry.state = entry.state, NUD_NONE
             self._record(entry, old, cause, now)
         entry.refresh_header()
         if not entry.holds:
@@ -201,11 +202,11 @@ class Machine:
     # Actions
 
     def _learn(self, entry: Neighbour, new: int, lladdr: Mac, stamp: Ns) -> bool:
-        if entry.state & nud.NUD_VALID and lladdr == entry.lladdr:
+        if entry.state & NUD_VALID and lladdr == entry.lladdr:
             return False
         entry.lladdr = lladdr
         entry.updated = stamp
-        if not new & nud.NUD_CONNECTED:
+        if not new & NUD_CONNECTED:
             entry.confirmed = stamp - 2 * entry.parms.base_reachable_time
         return True
 
@@ -298,9 +299,7 @@ class Machine:
             entry.cached = True
             entry.refresh_header()
         header = entry.link_header() if entry.dev.link_header else b""
-        self._exit.transmit(
-            entry.dev, header + skb.data, now=step.now, parent=skb.parent, bad=skb.bad, through=skb.uid
-        )
+        self._exit.transmit(entry.dev, header + skb.data, now=step.now, parent=skb.parent, bad=skb.bad, through=skb.uid)
 
     def _discard(self, entry: Neighbour, step: Step) -> None:
         if step.skb is not None:
@@ -308,7 +307,7 @@ class Machine:
 
     def _flush(self, entry: Neighbour, step: Step) -> None:
         """Send what waits through the slow path, as long as the state lets it ("avoid dead loop")."""
-        while entry.queue and entry.state & nud.NUD_VALID and not entry.dead:
+        while entry.queue and entry.state & NUD_VALID and not entry.dead:
             hold = entry.queue[0].hold
             if hold is not None:
                 hold.users += 1
@@ -319,7 +318,7 @@ class Machine:
 
     def _report(self, entry: Neighbour, step: Step) -> None:
         """Mirror neigh_invalidate(): a report may stir this very entry, which then ends the loop."""
-        while entry.queue and entry.state == nud.NUD_FAILED:
+        while entry.queue and entry.state == NUD_FAILED:
             skb = self._take(entry)
             self._failure.link_failure(skb, now=step.now)
             self._exit.drop(skb, NEIGH_FAILED, now=step.now)

@@ -24,29 +24,26 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from netsim.stack.nud_states import (
+    NAMES,
+    NUD_CONNECTED,
+    NUD_DELAY,
+    NUD_FAILED,
+    NUD_INCOMPLETE,
+    NUD_NOARP,
+    NUD_NONE,
+    NUD_PERMANENT,
+    NUD_PROBE,
+    NUD_REACHABLE,
+    NUD_STALE,
+    NUD_VALID,
+)
 from netsim.stack.sysctl import NeighParms
 from netsim.units import Ns
 
 if TYPE_CHECKING:
     from netsim.stack.neigh.entry import Neighbour
 
-NUD_NONE = 0x00
-NUD_INCOMPLETE = 0x01
-NUD_REACHABLE = 0x02
-NUD_STALE = 0x04
-NUD_DELAY = 0x08
-NUD_PROBE = 0x10
-NUD_FAILED = 0x20
-NUD_NOARP = 0x40
-NUD_PERMANENT = 0x80
-
-NUD_CONNECTED = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE
-NUD_VALID = NUD_CONNECTED | NUD_PROBE | NUD_STALE | NUD_DELAY
-
-NAMES: Mapping[int, str] = MappingProxyType({
-    NUD_NONE: "NONE", NUD_INCOMPLETE: "INCOMPLETE", NUD_REACHABLE: "REACHABLE", NUD_STALE: "STALE",
-    NUD_DELAY: "DELAY", NUD_PROBE: "PROBE", NUD_FAILED: "FAILED", NUD_NOARP: "NOARP", NUD_PERMANENT: "PERMANENT",
-})  # fmt: skip
 STATES = tuple(NAMES)
 
 # Events.

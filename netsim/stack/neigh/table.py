@@ -13,12 +13,12 @@ from netsim.stack.device import IFF_LOOPBACK, IFF_NOARP, IFF_POINTOPOINT, Device
 from netsim.stack.dst import RTN_BROADCAST, Route
 from netsim.stack.errno import Refusal
 from netsim.stack.interfaces import Interfaces
-from netsim.stack.neigh import nud
 from netsim.stack.neigh.admin import NeighAdmin
 from netsim.stack.neigh.arp import ArpProtocol
 from netsim.stack.neigh.entry import Hold, Neighbour
 from netsim.stack.neigh.gc import ChainHash, Collector, mix_hash
 from netsim.stack.neigh.machine import Machine
+from netsim.stack.nud_states import NUD_CONNECTED, NUD_NOARP, NUD_NONE, NUD_PERMANENT
 from netsim.stack.outbox import Outbox
 from netsim.stack.ports import Exit, LinkFailure, Rng, Routing
 from netsim.stack.profile.neigh import NeighEra
@@ -89,9 +89,7 @@ class NeighTable:
         """Send a packet to `nexthop` on `dev`, or keep it until the address is known, or end it."""
         entry = self._entries.get((dev.ifindex, nexthop))
         if entry is not None and entry.header is not None:
-            self._exit.transmit(
-                dev, entry.header + skb.data, now=now, parent=skb.parent, bad=skb.bad, through=skb.uid
-            )
+            self._exit.transmit(dev, entry.header + skb.data, now=now, parent=skb.parent, bad=skb.bad, through=skb.uid)
         elif self._era.header_per_route:
             self._output_held(skb, dev, nexthop, now)
         else:
@@ -119,11 +117,9 @@ class NeighTable:
         entry = hold.entry
         if entry.dead:
             self._exit.drop(skb, NEIGH_DEAD, now=now)
-        elif hold.cached and entry.state & nud.NUD_CONNECTED:
+        elif hold.cached and entry.state & NUD_CONNECTED:
             header = entry.link_header() if entry.dev.link_header else b""
-            self._exit.transmit(
-                entry.dev, header + skb.data, now=now, parent=skb.parent, bad=skb.bad, through=skb.uid
-            )
+            self._exit.transmit(entry.dev, header + skb.data, now=now, parent=skb.parent, bad=skb.bad, through=skb.uid)
         else:
             self._machine.send(entry, skb, hold, now=now)
 
@@ -176,7 +172,7 @@ class NeighTable:
     def state(self, dev: Device, ip: Ip) -> int:
         """Return the raw NUD_ state, NUD_NONE when there is no entry."""
         entry = self._entries.get((dev.ifindex, ip))
-        return nud.NUD_NONE if entry is None else entry.state
+        return NUD_NONE if entry is None else entry.state
 
     def exists(self, dev: Device, ip: Ip) -> bool:
         """Tell whether there is an entry."""
@@ -231,7 +227,7 @@ class NeighTable:
             entry.lladdr = BROADCAST_MAC
         else:
             return
-        self._machine.move(entry, nud.NUD_NOARP, "created", now=now)
+        self._machine.move(entry, NUD_NOARP, "created", now=now)
 
     def remove(self, entry: Neighbour, cause: str, *, now: Ns, purge: bool = True) -> None:
         """Take an entry off the table; without `purge` its packets stay with it."""
@@ -275,7 +271,7 @@ class NeighTable:
         """Mirror neigh_carrier_down(): with arp_evict_nocarrier all but permanent entries go."""
         if not (self._era.evict_on_link_change and self._arp.policy.evicts(dev)):
             return
-        self._flush(dev, "carrier lost", now, spared=nud.NUD_PERMANENT)
+        self._flush(dev, "carrier lost", now, spared=NUD_PERMANENT)
         for frame in self._arp.proxy.purge(dev):
             self._arp.lost(frame, "carrier lost", now=now)
 

@@ -6,7 +6,7 @@ import pytest
 
 from netsim.addr import parse_ip, parse_mac
 from netsim.stack.errno import Refusal
-from netsim.stack.neigh import nud
+from netsim.stack.nud_states import NAMES, NUD_DELAY, NUD_NOARP, NUD_PERMANENT, NUD_REACHABLE, NUD_STALE
 from netsim.stack.profile.neigh import LINUX_24
 from netsim.stack.requests import (
     DONE,
@@ -40,7 +40,7 @@ def delete(bench):
 
 def state(bench, dev):
     entry = bench.table.find(dev, HOST)
-    return None if entry is None else nud.NAMES[entry.state]
+    return None if entry is None else NAMES[entry.state]
 
 
 def test_add_makes_a_permanent_entry_that_is_never_asked(bench, eth0):
@@ -103,14 +103,14 @@ def test_an_unknown_device_is_enodev(bench, eth0):
 
 def test_nud_delay_goes_to_probe_at_once(bench, eth0):
     """observed-linux 9."""
-    add(bench, state=nud.NUD_DELAY)
+    add(bench, state=NUD_DELAY)
     bench.run(bench.now)
     assert [move[1:] for move in bench.moves()] == [("NONE", "DELAY"), ("DELAY", "PROBE")]
     assert [event[3] for event in bench.take()] == [PEER]
 
 
 def test_nud_reachable_expires_like_any_other(bench, eth0):
-    add(bench, state=nud.NUD_REACHABLE)
+    add(bench, state=NUD_REACHABLE)
     bench.run(sec(41))
     assert bench.moves()[-1] == (sec(40) + ms(10), "REACHABLE", "STALE")
 
@@ -119,12 +119,12 @@ def test_nud_stale_is_applied_over_reachable(bench, eth0):
     """linux-kernel 1.8: "STALE really applied even over REACHABLE"."""
     bench.send(1, eth0, "10.0.0.2")
     bench.reply(eth0, PEER, "10.0.0.2")
-    assert add(bench, state=nud.NUD_STALE, flags=NLM_F_CREATE | NLM_F_REPLACE) == DONE
+    assert add(bench, state=NUD_STALE, flags=NLM_F_CREATE | NLM_F_REPLACE) == DONE
     assert state(bench, eth0) == "STALE"
 
 
 def test_arp_never_changes_a_permanent_or_noarp_entry(bench, eth0):
-    for kind in (nud.NUD_PERMANENT, nud.NUD_NOARP):
+    for kind in (NUD_PERMANENT, NUD_NOARP):
         add(bench, state=kind, flags=NLM_F_CREATE | NLM_F_REPLACE)
         bench.run(bench.now + sec(5))
         bench.request(eth0, OTHER, "10.0.0.2", "10.0.0.1")
@@ -162,7 +162,7 @@ def test_dump_tells_ages_probes_and_references(bench, eth0):
     bench.send(1, eth0, "10.0.0.2")
     bench.reply(eth0, PEER, "10.0.0.2", sec(11.5))
     (info,) = bench.table.dump(DumpNeighs(), now=sec(14))
-    assert (info.dev, info.dst, info.lladdr, info.state) == ("eth0", HOST, parse_mac(PEER), nud.NUD_REACHABLE)
+    assert (info.dev, info.dst, info.lladdr, info.state) == ("eth0", HOST, parse_mac(PEER), NUD_REACHABLE)
     assert (info.used, info.confirmed, info.updated) == (sec(2.5), sec(2.5), sec(2.5))
     assert (info.probes, info.refcnt) == (5, 1)
 

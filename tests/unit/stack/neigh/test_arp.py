@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from netsim.addr import parse_ip
-from netsim.stack.neigh import nud
+from netsim.stack.nud_states import NAMES, NUD_STALE
 from netsim.stack.profile.neigh import LINUX_24, LINUX_24_35
 from netsim.stack.profile.patches import Patches
 from netsim.stack.requests import DelNeigh, DumpNeighs, NewNeigh
@@ -38,7 +38,7 @@ def answers(bench):
 
 def state(bench, dev, ip):
     entry = bench.entry(dev, ip)
-    return None if entry is None else (nud.NAMES[entry.state], entry.lladdr.hex(":"))
+    return None if entry is None else (NAMES[entry.state], entry.lladdr.hex(":"))
 
 
 # Whom a probe names
@@ -238,7 +238,7 @@ def test_a_changed_address_is_doubted_from_the_start(bench, eth0):
     bench.reply(eth0, PEER, GATEWAY)
     bench.request(eth0, OTHER, GATEWAY, "10.0.1.2")
     (info,) = bench.table.dump(DumpNeighs(), now=bench.now)
-    assert (info.state, info.confirmed, info.updated) == (nud.NUD_STALE, sec(60), 0)
+    assert (info.state, info.confirmed, info.updated) == (NUD_STALE, sec(60), 0)
 
 
 # Whom we stand in for

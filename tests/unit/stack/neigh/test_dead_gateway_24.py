@@ -15,7 +15,7 @@ import pytest
 
 from netsim.addr import parse_ip
 from netsim.stack.dst import RTN_UNICAST, Route
-from netsim.stack.neigh import nud
+from netsim.stack.nud_states import NUD_FAILED
 from netsim.stack.profile.neigh import LINUX_24, LINUX_24_32, LINUX_24_35
 from netsim.stack.skb import Skb
 from netsim.units import NS_PER_MS, sec, seconds
@@ -48,7 +48,7 @@ def seconds_to_failed(tools, era, spacing, confirmed, seed):
         while (due := bench.timers.next()) is not None and due <= at:
             bench.run(due)
             answer(bench, dev, due, silent_at)
-            if due > silent_at and bench.table.state(dev, host) == nud.NUD_FAILED:
+            if due > silent_at and bench.table.state(dev, host) == NUD_FAILED:
                 return seconds(due - silent_at)
         bench.table.output(skb, dev, host, now=at)
         answer(bench, dev, at, silent_at)

@@ -13,12 +13,13 @@ from netsim.addr import parse_ip
 from netsim.stack.neigh import nud
 from netsim.stack.neigh.entry import Waiting
 from netsim.stack.neigh.machine import Step
+from netsim.stack.nud_states import NAMES, NUD_CONNECTED, NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_STALE, NUD_VALID
 from netsim.stack.profile.neigh import LINUX_24, MAINLINE
 from netsim.stack.skb import Skb
 from netsim.units import sec
 
 ERAS = {"6": MAINLINE, "2.4": LINUX_24}
-STATE = {name: state for state, name in nud.NAMES.items()}
+STATE = {name: state for state, name in NAMES.items()}
 KNOWN, OTHER = b"\x02\0\0\0\0\x0a", b"\x02\0\0\0\0\x0b"
 TIMED = {"6": ("INCOMPLETE", "REACHABLE", "DELAY", "PROBE"), "2.4": ("INCOMPLETE", "DELAY", "PROBE")}
 EVENTS = {name: value for name, value in vars(nud).items() if name.startswith("EV_") and isinstance(value, int)}
@@ -191,7 +192,7 @@ def test_a_row_moves_the_state_and_does_what_it_says(bench_tools, column, state,
     bench, entry = prepared(bench_tools, column, state)
     timer, waiting = entry.timer, [1] if state == "INCOMPLETE" else []
     apply(bench_tools, bench, entry, EVENTS[event], OTHER if EVENTS[event] in CHANGED else KNOWN)
-    assert new == nud.NAMES[entry.state]
+    assert new == NAMES[entry.state]
     assert what == effects(bench_tools, bench, entry, timer, waiting)
     moves = [(t, old, new) for t, old, new in bench.moves() if old != new]
     if new == state:
@@ -204,7 +205,7 @@ def test_a_row_moves_the_state_and_does_what_it_says(bench_tools, column, state,
 
 @pytest.mark.parametrize("column", ERAS)
 def test_every_row_of_the_table_stands_in_the_list_above(column):
-    rows = {(nud.NAMES[state], event) for state, event in nud.COLUMNS[column].rows if not event & nud.EV_ADMIN}
+    rows = {(NAMES[state], event) for state, event in nud.COLUMNS[column].rows if not event & nud.EV_ADMIN}
     assert {(state, EVENTS[event]) for era, state, event, _, _ in ROWS if era == column} == rows
 
 
@@ -213,15 +214,15 @@ def test_every_admin_state_is_applied_over_every_other(bench_tools, column):
     """linux-kernel 1.8: "admin: STALE really applied even over REACHABLE"; the address comes with it."""
     for old in nud.STATES:
         for new in nud.STATES:
-            bench, entry = prepared(bench_tools, column, nud.NAMES[old])
+            bench, entry = prepared(bench_tools, column, NAMES[old])
             timer = entry.timer
             apply(bench_tools, bench, entry, nud.EV_ADMIN | new, OTHER)
-            flushed = old == nud.NUD_INCOMPLETE and new == nud.NUD_STALE
-            assert entry.state == (nud.NUD_DELAY if flushed else new)
-            assert (entry.lladdr == OTHER) == bool(new & nud.NUD_VALID)
-            if new & nud.NUD_VALID:
+            flushed = old == NUD_INCOMPLETE and new == NUD_STALE
+            assert entry.state == (NUD_DELAY if flushed else new)
+            assert (entry.lladdr == OTHER) == bool(new & NUD_VALID)
+            if new & NUD_VALID:
                 assert (entry.updated, list(entry.queue)) == (sec(100), [])
-                assert (entry.confirmed == sec(100)) == bool(new & nud.NUD_CONNECTED)
+                assert (entry.confirmed == sec(100)) == bool(new & NUD_CONNECTED)
             if timer is not None and old != new:
                 assert not timer.pending
 
@@ -239,7 +240,7 @@ def test_mainline_reports_what_waits_when_an_admin_deletes_a_probed_entry(bench_
     bench, entry = prepared(bench_tools, "6", old)
     timer, waiting = entry.timer, [1] if old == "INCOMPLETE" else []
     apply(bench_tools, bench, entry, nud.EV_ADMIN_DELETE, KNOWN)
-    assert (entry.state, what) == (nud.NUD_FAILED, effects(bench_tools, bench, entry, timer, waiting))
+    assert (entry.state, what) == (NUD_FAILED, effects(bench_tools, bench, entry, timer, waiting))
 
 
 def test_2_4_keeps_the_queue_of_a_deleted_entry(bench_tools):
@@ -247,7 +248,7 @@ def test_2_4_keeps_the_queue_of_a_deleted_entry(bench_tools):
     bench, entry = prepared(bench_tools, "2.4", "INCOMPLETE")
     timer = entry.timer
     apply(bench_tools, bench, entry, nud.EV_ADMIN_DELETE, KNOWN)
-    assert (entry.state, "timer off") == (nud.NUD_FAILED, effects(bench_tools, bench, entry, timer, [1]))
+    assert (entry.state, "timer off") == (NUD_FAILED, effects(bench_tools, bench, entry, timer, [1]))
 
 
 @pytest.mark.parametrize("column", ERAS)
@@ -257,8 +258,8 @@ def test_an_event_without_a_row_leaves_the_entry_alone(bench_tools, column):
         for event in EVENTS.values():
             if (state, event) in rows:
                 continue
-            bench, entry = prepared(bench_tools, column, nud.NAMES[state])
-            timer, waiting = entry.timer, [1] if state == nud.NUD_INCOMPLETE else []
+            bench, entry = prepared(bench_tools, column, NAMES[state])
+            timer, waiting = entry.timer, [1] if state == NUD_INCOMPLETE else []
             apply(bench_tools, bench, entry, event, OTHER)
             assert (entry.state, "") == (state, effects(bench_tools, bench, entry, timer, waiting))
             assert bench.moves() == []
@@ -282,7 +283,7 @@ def test_every_packet_finds_a_row_in_every_state():
 def test_states_carry_the_kernel_s_numbers():
     """include/uapi/linux/neighbour.h, include/net/neighbour.h."""
     assert [hex(state) for state in nud.STATES] == ["0x0", "0x1", "0x2", "0x4", "0x8", "0x10", "0x20", "0x40", "0x80"]
-    assert (nud.NUD_CONNECTED, nud.NUD_VALID) == (0xC2, 0xDE)
+    assert (NUD_CONNECTED, NUD_VALID) == (0xC2, 0xDE)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from netsim.stack.device import ETHER
 from netsim.stack.dst import RTN_UNICAST, Route
 from netsim.stack.errno import Refusal
 from netsim.stack.neigh.gc import Collector
-from netsim.stack.neigh.nud import NAMES
+from netsim.stack.nud_states import NAMES
 from netsim.stack.profile.neigh import LINUX_24, LINUX_24_32, LINUX_24_35
 from netsim.stack.profile.patches import Patches
 from netsim.stack.requests import DelNeigh, DumpNeighs, NewNeigh

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from netsim.addr import parse_ip
-from netsim.stack.neigh.nud import NAMES, NUD_NOARP, NUD_PERMANENT
+from netsim.stack.nud_states import NAMES, NUD_NOARP, NUD_PERMANENT
 from netsim.stack.requests import DelNeigh, DumpNeighs, NewNeigh
 from netsim.stack.timers import Timers
 from netsim.units import NS_PER_MS, ms, sec

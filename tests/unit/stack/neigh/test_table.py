@@ -9,7 +9,7 @@ import pytest
 
 from netsim.addr import parse_ip
 from netsim.stack.device import DUMMY, IFF_NOARP, IFF_POINTOPOINT, PPP
-from netsim.stack.neigh import nud
+from netsim.stack.nud_states import NUD_FAILED, NUD_NONE, NUD_REACHABLE
 from netsim.stack.profile.neigh import LINUX_24
 from netsim.stack.requests import NewNeigh
 from netsim.trace.records import Consumed, Dropped
@@ -304,7 +304,7 @@ def test_a_device_without_link_header_sends_bare_packets_by_one_entry(bench):
     second = bench.send(2, ppp, "10.9.0.3", sec(1))
     assert sent == [bytes(first.data), bytes(second.data)]
     assert [entry.ip for entry in bench.table.snapshot()] == [0]
-    assert bench.table.state(ppp, parse_ip("10.9.0.2")) == nud.NUD_NONE
+    assert bench.table.state(ppp, parse_ip("10.9.0.2")) == NUD_NONE
 
 
 def test_a_noarp_device_sends_to_its_own_address(bench):
@@ -357,7 +357,7 @@ def test_arp_evict_nocarrier_off_keeps_the_entries(bench, eth0, where):
     known(bench, eth0, 0)
     bench.sysctl.set(f"net.ipv4.conf.{where}.arp_evict_nocarrier", "0")
     bench.table.carrier_lost(eth0, now=sec(2))
-    assert bench.table.state(eth0, parse_ip("10.0.0.2")) == nud.NUD_REACHABLE
+    assert bench.table.state(eth0, parse_ip("10.0.0.2")) == NUD_REACHABLE
 
 
 def test_a_new_mac_flushes_and_with_arp_notify_announces(bench, eth0):
@@ -392,7 +392,7 @@ def test_generation_moves_with_validity_and_existence_only(bench, eth0):
     bench.send(2, eth0, "10.0.0.2", sec(40))
     assert bench.table.generation == start + 2
     bench.run(sec(48))
-    assert bench.table.state(eth0, parse_ip("10.0.0.2")) == nud.NUD_FAILED
+    assert bench.table.state(eth0, parse_ip("10.0.0.2")) == NUD_FAILED
     assert bench.table.generation == start + 3
     bench.table.device_down(eth0, now=sec(49))
     assert bench.table.generation == start + 4
