@@ -20,11 +20,13 @@ from netsim.seeds import Seed
 from netsim.shell.tool import CommandResult
 from netsim.sim import failures
 from netsim.sim.apps.build import Applications, Destination, FlowSpec
+from netsim.sim.apps.ports import DEFAULT_PORTS
 from netsim.sim.callbacks import Callback, adapt, hook_number
 from netsim.sim.clock import STEP, Environment
 from netsim.sim.impair import LineSpec
 from netsim.sim.link import Link
 from netsim.sim.node import Node
+from netsim.sim.tools.script import run_line, run_script, takes_time
 from netsim.sim.world import World
 from netsim.stack.profile import profile
 from netsim.stack.requests import NewLink
@@ -90,8 +92,15 @@ class LabNode:
         return LabNetfilter(self.node)
 
     def sh(self, line: str) -> CommandResult:
-        """Run a Linux command line, now; refusals are in the answer."""
-        return self.node.sh(line)
+        """Run a Linux command line, now; refusals are in the answer.
+
+        The clock goes on until a command that takes time (ping, arping, traceroute) is through.
+        """
+        if not takes_time(line):
+            return self.node.sh(line)
+        env = self.node.world.env
+        answer: CommandResult = env.run(env.process(run_line(self.node, line)))
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +252,15 @@ class Lab:
     ) -> None:
         self.close()
 
+    def script(self, node: str, lines: Iterable[str], done: Callable[[CommandResult], None] | None = None) -> None:
+        """Run lines one after another from now on, while the clock goes on; `done` gets what they printed together."""
+        lines, box = list(lines), self[node].node
+        if not any(takes_time(line) for line in lines):
+            finish([box.sh(line) for line in lines], done)
+            return
+        story = self.env.process(run_script(box, lines))
+        story.callbacks.append(lambda event: finish(event.value, done))
+
     # Traffic
 
     def flow(
@@ -251,7 +269,8 @@ class Lab:
     ) -> None:  # Any: fields of FlowSpec  # fmt: skip
         """Let nodes send to nodes or addresses ("world:80", "10.0.0.1"), from `start` to before `stop`.
 
-        `server` is the node that answers where it is not the one that has the address: behind a translation. `options` are FlowSpec's: kind, every (ns), count, size, flows, new_flows, sport, src, dev, ttl, tos, reply,
+        `server` is the node that answers where it is not the one that has the address: behind a translation.
+        `options` are FlowSpec's: kind, every (ns), count, size, flows, new_flows, sport, src, dev, ttl, tos, reply,
         hold, mode.
         """
         kind = options.setdefault("kind", "udp")
@@ -375,12 +394,20 @@ _ON_NODE: Mapping[str, Callable[[Node], None]] = MappingProxyType({
     "silence": failures.silence, "revive": failures.revive, "crash": failures.crash,
 })  # fmt: skip
 _ON_LINK: Mapping[str, Callable[[World, Link], None]] = MappingProxyType({"cut": failures.cut, "join": failures.join})
-DEFAULT_PORTS: Mapping[str, int] = MappingProxyType({"udp": 9, "tcp": 80, "http": 80, "ftp": 21})
-"""Where traffic goes that names no port."""
 
 
 def _show(tap: PacketTap, t: Ns, frame: Frame) -> None:
     tap(t, frame.scapy)
+
+
+def finish(answers: Iterable[CommandResult], done: Callable[[CommandResult], None] | None) -> None:
+    """Put the answers of a script together, its status the last one's."""
+    if done is None:
+        return
+    rc, out, err = 0, "", ""
+    for answer in answers:
+        rc, out, err = answer.rc, out + answer.stdout, err + answer.stderr
+    done(CommandResult(out, err, rc))
 
 
 def line_spec(direction: Direction) -> LineSpec:

@@ -10,11 +10,14 @@ import typer
 from netsim.cli.check import check
 from netsim.cli.diff import diff
 from netsim.cli.doctor import doctor
+from netsim.cli.explain import explain
 from netsim.cli.new import new
 from netsim.cli.plot import plot
 from netsim.cli.run import run
 from netsim.cli.schema import schema
+from netsim.cli.shell import shell
 from netsim.cli.show import show
+from netsim.cli.sweep import sweep
 from netsim.cli.test import run_folders
 from netsim.cli.topo import topo
 from netsim.cli.verify import verify
@@ -25,8 +28,8 @@ _EPILOG = (
 )
 
 _COMMANDS: Mapping[str, Callable[..., None]] = MappingProxyType({
-    "run": run, "check": check, "test": run_folders, "plot": plot, "show": show, "diff": diff, "verify": verify,
-    "schema": schema, "new": new, "doctor": doctor,
+    "run": run, "check": check, "test": run_folders, "plot": plot, "show": show, "shell": shell,
+    "explain": explain, "sweep": sweep, "diff": diff, "verify": verify, "schema": schema, "new": new, "doctor": doctor,
 })  # fmt: skip
 
 

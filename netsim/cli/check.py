@@ -40,7 +40,8 @@ def check(files: Files, json: Json = False, set_: Settings = None) -> None:
         for warning in warnings:
             typer.echo(str(warning).replace(": ", ": warning: ", 1))
         if not problems:
-            typer.echo(f"{file}: ok" + (f", {len(warnings)} warnings" if warnings else ""))
+            count = "1 warning" if len(warnings) == 1 else f"{len(warnings)} warnings"
+            typer.echo(f"{file}: ok" + (f", {count}" if warnings else ""))
     if json:
         from json import dumps
 

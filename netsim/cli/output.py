@@ -43,6 +43,8 @@ def summary(result: Result) -> str:
         head += "nothing was expected"
     elif failed:
         head += f"{failed} of {total} expectations failed"
+    elif total == 1:
+        head += "the expectation holds"
     else:
         head += f"all {total} expectations hold"
     speed = (

@@ -17,6 +17,7 @@ def show(
     at: Annotated[
         str | None, typer.Option("--at", metavar="60s", help="Instant; default: the end.", show_default=False)
     ] = None,
+    why: Annotated[bool, typer.Option("--why", help="Tell each routing decision that the command asks for.")] = False,
     seed: Seed = None,
     json: Json = False,
     set_: Settings = None,
@@ -24,20 +25,35 @@ def show(
     """Run a scenario up to an instant and show what a command prints on a node there.
 
     Example: netsim show scenarios/dead-gateway.yaml router "ip neigh" --at 70s
+
+    Example: netsim show scenarios/dead-gateway.yaml router "ip route get 203.0.113.10" --at 70s --why
     """
     from netsim.scenario.load import load
 
     scenario, instant = load(file, settings=settings(set_, seed)), duration(at, "--at")
-    from netsim.scenario.runner import answer_at  # simpy and the stack only once the file is right
+    from netsim.observe.explain.facts import Fact, as_json
+    from netsim.scenario.expect import Answer
+    from netsim.scenario.explanation import answer_and_why  # simpy and the stack only once the file is right
+    from netsim.scenario.runner import answer_at
+    from netsim.shell.tool import CommandResult
 
-    answer = answer_at(scenario, node, command, at=instant)
+    reasons: list[Fact] = []
+    answer: Answer | CommandResult
+    if why:
+        answer, reasons = answer_and_why(scenario, node, command, at=instant)
+    else:
+        answer = answer_at(scenario, node, command, at=instant)
     if json:
         from json import dumps
 
-        typer.echo(
-            dumps({"node": node, "line": command, "rc": answer.rc, "stdout": answer.stdout, "stderr": answer.stderr})
-        )
+        told = {"node": node, "line": command, "rc": answer.rc, "stdout": answer.stdout, "stderr": answer.stderr}
+        typer.echo(dumps({**told, "why": as_json(reasons)} if why else told))
     else:
         sys.stdout.write(answer.stdout)
         sys.stderr.write(answer.stderr)
+        if why:
+            from netsim.observe.explain.text import fact_lines
+
+            lines = [line for fact in reasons for line in fact_lines(fact, indent=0)]
+            typer.echo("\n".join(lines or ["no routing decision was made for it"]))
     raise typer.Exit(0 if answer.rc == 0 else 1)

@@ -13,6 +13,7 @@ from typing import Any, Final
 _RULES: Final = (
     (re.compile(r"@if\d+"), ""),
     (re.compile(r" link-netnsid \d+"), ""),
+    (re.compile(r"^(\S+) +(UP|DOWN|UNKNOWN|LOWERLAYERDOWN) +", re.MULTILINE), r"\1 \2 "),
     (re.compile(r"\bqdisc \S+ "), ""),
     (re.compile(r" numtxqueues.*?(?=\n|$)"), ""),
     (re.compile(r"time[=<][\d.]+ ms"), "time="),

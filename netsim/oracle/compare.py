@@ -10,11 +10,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from netsim.oracle.align import Step, align
 from netsim.oracle.answers import plain
 from netsim.oracle.describe import Describer, Roles, ends
 from netsim.oracle.places import Places
@@ -40,7 +40,7 @@ T = TypeVar("T")
 COMPARED: tuple[type, ...] = (
     FrameSent, NeighChange, NatMapped, CommandRun, FlowSent, FlowDelivered, FlowError, ConnectionEvent,
 )  # fmt: skip
-SHORT: Ns = 60 * NS_PER_MS
+SHORT: Ns = 100 * NS_PER_MS
 """A neighbour state that lasts less may have come and gone between two looks at the kernel."""
 END: Ns = 300 * NS_PER_MS
 """What only one side did so shortly before the end, the other may have been about to do."""
@@ -139,20 +139,13 @@ def grouped(records: Sequence[T], key: Callable[[T], Any]) -> dict[Any, list[T]]
     return out
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One step of a sequence: when, and in words."""
-
-    t: Ns
-    words: str
-
-
 class _Both:
     """The two sides of one comparison."""
 
     def __init__(self, scenario: Scenario, kernel: Run, emulator: Run, out: Comparison) -> None:
         self.kernel, self.emulator, self.out = kernel, emulator, out
         self.end = scenario.duration - END
+        self.drift: dict[Ns, Ns] = {}
         self.places = Places(scenario)
         self.chosen = chosen_numbers(scenario)
         self.flow_names = tuple(scenario.traffic)
@@ -169,11 +162,20 @@ class _Both:
         sides = [grouped(of(run.records, CommandRun), lambda r: r.node) for run in (self.kernel, self.emulator)]
         for node in dict.fromkeys((*sides[0], *sides[1])):
             for k, e in zip(sides[0].get(node, []), sides[1].get(node, []), strict=False):
-                said = [f"rc {r.rc}\n{plain(r.line, r.stdout)}\n{plain(r.line, r.stderr)}".rstrip() for r in (k, e)]
+                said = [
+                    f"rc {r.rc}\n{plain(r.line, roles.text(r.stdout, r.t))}\n{plain(r.line, r.stderr)}".rstrip()
+                    for r, roles in ((k, self.roles[0]), (e, self.roles[1]))
+                ]
+                self.drift[e.t] = max(self.drift.get(e.t, 0), k.t - e.t)
                 if k.line == e.line and said[0] == said[1]:
                     self.out.agree["commands"] += 1
                 else:
                     self.differ("commands", f"{node}: {k.line}", e.t, said, self.places.command(node, k.line, e.t))
+
+    def _commands_take(self, t: Ns) -> Ns:
+        """Return how much longer than an instant the commands that began before `t` were at work on the kernel."""
+        last = max((at for at in self.drift if at <= t), default=None)
+        return 0 if last is None else max(0, last + self.drift[last] - t)
 
     def neighbours(self) -> None:
         """Compare the states of each neighbour entry."""
@@ -203,13 +205,13 @@ class _Both:
 
     def frames(self) -> None:
         """Compare what left each interface, conversation by conversation."""
-        sides: list[dict[tuple[str, str], list[_Step]]] = []
+        sides: list[dict[tuple[str, str], list[Step]]] = []
         for run, roles in zip((self.kernel, self.emulator), self.roles, strict=True):
             describer = Describer(roles)
-            found: defaultdict[tuple[str, str], list[_Step]] = defaultdict(list)
+            found: defaultdict[tuple[str, str], list[Step]] = defaultdict(list)
             for r in of(run.records, FrameSent):
                 whom, words = describer.frame(r.frame.octets, r.t)
-                found[f"{r.node}:{r.dev}", whom].append(_Step(r.t, words))
+                found[f"{r.node}:{r.dev}", whom].append(Step(r.t, words))
             sides.append(found)
         for where, whom in dict.fromkeys((*sides[1], *sides[0])):
             steps = [_without_bare_acks(side.get((where, whom), [])) for side in sides]
@@ -228,7 +230,7 @@ class _Both:
             line = self.places.flow(flow)
             for aspect, tell in _TOLD.items():
                 steps = [
-                    sorted((_Step(r.t, words) for r in run.records if (words := tell(r, flow))), key=_by_unit)
+                    sorted((Step(r.t, words) for r in run.records if (words := tell(r, flow))), key=_by_unit)
                     for run in (self.kernel, self.emulator)
                 ]
                 self._sequence(aspect, flow, steps, partial(_same, line), timed=False)
@@ -243,8 +245,8 @@ class _Both:
                 self.differ("expectations", k.name, 0, said, self.places.expectation(index))
 
     def _sequence(
-        self, aspect: str, where: str, sides: Sequence[list[_Step]], place: Callable[[Ns], str], *,
-        timed: bool = True, may_miss: Callable[[list[_Step], int], bool] = lambda _steps, _i: False,
+        self, aspect: str, where: str, sides: Sequence[list[Step]], place: Callable[[Ns], str], *,
+        timed: bool = True, may_miss: Callable[[list[Step], int], bool] = lambda _steps, _i: False,
     ) -> None:  # fmt: skip
         """Compare two sequences step by step, and the instants of what is in both.
 
@@ -252,28 +254,24 @@ class _Both:
         """
         kernel, emulator = sides
         window = Window()
-        matcher = SequenceMatcher(None, [s.words for s in kernel], [s.words for s in emulator], autojunk=False)
-        for tag, k1, k2, e1, e2 in matcher.get_opcodes():
-            if tag == "equal":
-                for k, e in zip(kernel[k1:k2], emulator[e1:e2], strict=True):
-                    self.out.agree[aspect] += 1
-                    if not timed:
-                        continue
-                    if window.misses(k.t, e.t):
-                        self.differ("instants", f"{where}: {k.words}", e.t, (_at(k), _at(e)), place(e.t))
-                    else:
-                        self.out.agree["instants"] += 1
+        pairs = align(kernel, emulator)
+        for i, j in pairs:
+            if i is not None and j is not None:
+                k, e = kernel[i], emulator[j]
+                self.out.agree[aspect] += 1
+                if not timed:
+                    continue
+                if window.misses(k.t, e.t, self._commands_take(e.t)):
+                    self.differ("instants", f"{where}: {k.words}", e.t, (_at(k), _at(e)), place(e.t))
+                else:
+                    self.out.agree["instants"] += 1
                 continue
-            ours, theirs = (
-                [steps[i] for i in range(a, b) if steps[i].t < self.end and not may_miss(steps, i)]
-                for steps, a, b in ((kernel, k1, k2), (emulator, e1, e2))
-            )
-            for i in range(max(len(ours), len(theirs))):
-                k_step = ours[i] if i < len(ours) else None
-                e_step = theirs[i] if i < len(theirs) else None
-                t = (e_step or k_step or _Step(0, "")).t
-                said = [f"{s.words} ({_at(s)})" if s is not None else "" for s in (k_step, e_step)]
-                self.differ(aspect, where, t, said, place(t))
+            k_step = kernel[i] if i is not None and kernel[i].t < self.end and not may_miss(kernel, i) else None
+            e_step = emulator[j] if j is not None and emulator[j].t < self.end and not may_miss(emulator, j) else None
+            alone = k_step or e_step
+            if alone is not None:
+                said = ["" if s is None else f"{s.words} ({_at(s)})" for s in (k_step, e_step)]
+                self.differ(aspect, where, alone.t, said, place(alone.t))
 
 
 def _same(line: str, _t: Ns) -> str:
@@ -309,11 +307,11 @@ _TOLD: Mapping[str, Callable[[Record, str], str]] = MappingProxyType({
 })  # fmt: skip
 
 
-def _at(step: _Step) -> str:
+def _at(step: Step) -> str:
     return f"at {seconds(step.t):.3f} s"
 
 
-def _by_unit(step: _Step) -> tuple[str, Ns]:
+def _by_unit(step: Step) -> tuple[str, Ns]:
     """Order steps by what they are of: units of one instant come in any order, those of one unit in theirs."""
     who, _, _ = step.words.partition(",")
     return " ".join(who.split()[:2]), step.t
@@ -325,21 +323,21 @@ def _conn(text: str, roles: Roles, t: Ns, proto: str) -> str:
     return f"{src}:{roles.port(sport, t, always=always)}>{dst}:{roles.port(dport, t, always=always)}"
 
 
-def _life(changes: Sequence[NeighChange]) -> list[_Step]:
+def _life(changes: Sequence[NeighChange]) -> list[Step]:
     """Return an entry's states with their beginnings; a change of nothing but the MAC is none."""
-    out: list[_Step] = []
+    out: list[Step] = []
     for change in changes:
         if not out or out[-1].words != change.new:
-            out.append(_Step(change.t, change.new))
+            out.append(Step(change.t, change.new))
     return out
 
 
-def _fleeting(life: list[_Step], i: int) -> bool:
+def _fleeting(life: list[Step], i: int) -> bool:
     """Whether a state lasted so short that a look may have missed it."""
     return i + 1 < len(life) and life[i + 1].t - life[i].t < SHORT
 
 
-def _without_bare_acks(steps: list[_Step]) -> list[_Step]:
+def _without_bare_acks(steps: list[Step]) -> list[Step]:
     """Leave out bare acknowledgements that something else follows: how many there are is a matter of who runs when.
 
     The one that ends the handshake stays.

@@ -8,6 +8,7 @@ of sending inside a payload's stamp.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable
 from struct import Struct
@@ -22,6 +23,7 @@ _TCP = Struct("!HHIIBBHHH")
 _FLAGS = ("F", "S", "R", "", "A", "U", "E", "C")
 _ERRORS = (3, 4, 5, 11, 12)
 _STAMP_TIME = slice(8, 16)
+_NUMBERS = re.compile(r"\b(sport|dport|id)=(\d+)")
 
 
 def _dotted(octets: bytes) -> str:
@@ -76,6 +78,10 @@ class Roles:
             at = bisect_right(users[0], t) - 1
             return f"<{users[1][max(at, 0)]}>"
         return self._unknown.setdefault(number, f"<e{len(self._unknown) + 1}>")
+
+    def text(self, text: str, t: Ns) -> str:
+        """Replace the ports and ids in what conntrack prints."""
+        return _NUMBERS.sub(lambda m: f"{m[1]}={self.port(int(m[2]), t, always=m[1] == 'id')}", text)
 
 
 class Describer:

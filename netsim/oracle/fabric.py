@@ -34,6 +34,9 @@ IFF_UP = 1
 OFFLOADS = (0x17, 0x19, 0x1F, 0x24, 0x2C)
 """ETHTOOL_STXCSUM, SSG, STSO, SGSO, SGRO: what leaves the work of a sender to a card that is not there."""
 
+FIRST_INDEX = 1001
+"""The kernel tells at once of a veth's carrier only where both ends differ in index, else up to a second later."""
+
 _TIMESPEC = Struct("=qq")
 _IFREQ_FLAGS = Struct("16sH14x")
 _IFREQ_DATA = Struct("16sP")
@@ -106,9 +109,10 @@ class Fabric:
     def plug(self, box: Namespace, dev: str, mac: Mac, mtu: int, arrived: Arrived) -> Port:
         """Make an interface in a box, down, with its port here. Raises SimulationError in the kernel's words."""
         name = f"p{len(self._ports) + 1}"
+        here = f"index {FIRST_INDEX + len(self._ports)} mtu {max(mtu, 9000)}"
         near = f"name {dev} address {mac_str(mac)} mtu {mtu or 1500} netns {box.path}"
         lines = (
-            f"ip link add name {name} mtu {max(mtu, 9000)} type veth peer {near}",
+            f"ip link add name {name} {here} type veth peer {near}",
             f"ip link set {name} arp off up",
         )
         for line in lines:

@@ -126,7 +126,8 @@ class KernelBox:
         return 0
 
     def abandon(self, reason: str, *, now: Ns) -> None:
-        """Do nothing: what the kernel holds goes with its namespace."""
+        """Lose power: what applications had open is gone; the namespace stays until the box boots anew."""
+        self.sockets.close_all()
 
     # Requests
 
@@ -190,6 +191,15 @@ class KernelBox:
         _, out, _ = self.namespace.run(["ip", "-j", "ntable", "show", "name", "arp_cache"])
         return {table["dev"]: table["reachable"] for table in json.loads(out or "[]") if "dev" in table}
 
+    def settled(self) -> bool:
+        """Tell whether every device that is up and has its carrier is known to be so by the rest of the kernel."""
+        _, out, _ = self.namespace.run(["ip", "-j", "link"])
+        for link in json.loads(out or "[]"):
+            port = self.interfaces.named(link["ifname"])
+            if port is not None and port.carrier and "UP" in link["flags"] and link["operstate"] != "UP":
+                return False
+        return True
+
     def device_names(self) -> dict[int, str]:
         """Return the devices by index."""
         with self.namespace.inside():
@@ -205,7 +215,7 @@ class KernelBox:
                 if stream is not None:
                     stream.close()
         self._running.clear()
-        self.sockets.close_all()
+        self.sockets.close_for_good()
         for port in self.interfaces.by_name.values():
             self._fabric.unplug(port)
         self.interfaces.by_name.clear()

@@ -303,6 +303,10 @@ class KernelSockets:
             self._reactor.remove(fd)
             entry.sock.close()
         self._entries.clear()
+
+    def close_for_good(self) -> None:
+        """Let go of everything, the way to the kernel's routes included."""
+        self.close_all()
         self._rtnetlink.close()
 
     # News

@@ -17,15 +17,17 @@ from netsim.oracle.fabric import Fabric
 from netsim.oracle.kernel_box import KernelBox
 from netsim.oracle.reactor import Reactor
 from netsim.oracle.watch import Watcher
+from netsim.oracle.wheel import Ticks, read_ticks
 from netsim.seeds import Seed
 from netsim.shell.tool import CommandResult
+from netsim.sim.clock import STEP
 from netsim.sim.node import Node
 from netsim.sim.world import World
 from netsim.stack.netns import Netns
 from netsim.stack.outbox import FrameOut
 from netsim.stack.profile import Profile
 from netsim.trace.records import CommandRun
-from netsim.units import NS_PER_S, Ns
+from netsim.units import NS_PER_MS, NS_PER_S, Ns
 
 PATIENCE: Ns = 20 * NS_PER_S
 """How long a command may run; then it is ended, as nothing in a scenario waits longer."""
@@ -62,16 +64,12 @@ class KernelNode(Node):
         """Run a set-up line, before the clock starts."""
         return self.kernel.set_up(line)
 
-    def crash(self) -> None:
-        """Lose power: the sockets of the applications go, the namespace when it boots anew."""
-        super().crash()
-        self.kernel.sockets.close_all()
-
     def boot(self) -> Ns:
         """Take a new, empty namespace in place of the crashed one."""
         self._forget()
         self.box = self._new_box()
         self.silent = self.crashed = False
+        self._timer = None
         return self.world.env.now
 
     def _forget(self) -> None:
@@ -94,6 +92,7 @@ class KernelWorld(World):
         self.owners: dict[KernelBox, Node] = {}
         self.watchers: dict[str, Watcher] = {}
         self.lateness: Ns = 0
+        self.ticks: Ticks | None = None
         self._arrived: list[tuple[int, KernelBox, FrameOut]] = []
         self._origin = 0
 
@@ -115,9 +114,17 @@ class KernelWorld(World):
     def start(self) -> None:
         """Let the clock run from now on, unless it does: until here it stood at 0, as it does for the emulator."""
         if not self._origin:
+            self._settle()
             self._origin = time.time_ns() - self.env.now
+            self.ticks = read_ticks(self._origin)
             for watcher in self.watchers.values():
                 watcher.begin()
+
+    def _settle(self) -> None:
+        """Wait until every interface has heard of its carrier: the kernel tells of carriers once a second."""
+        deadline = time.monotonic() + PATIENCE / NS_PER_S
+        while time.monotonic() < deadline and not all(box.settled() for box in self.owners):
+            time.sleep(0.05)
 
     @property
     def started(self) -> bool:
@@ -128,32 +135,38 @@ class KernelWorld(World):
         """Return how long the world has been running."""
         return time.time_ns() - self._origin if self._origin else 0
 
-    def pump(self, until: Ns, done: Callable[[], bool] = lambda: False) -> None:
-        """Let the world run until an instant, or until something is done.
-
-        Called again from within a step (a command that runs on), it takes the steps that fall due meanwhile.
-        """
+    def pump(self, until: Ns) -> None:
+        """Let the world run until an instant."""
         env = self.env
-        while not done():
-            now = self.clock()
-            if now >= until:
-                break
+        while (now := self.clock()) < until:
             due = min(env.peek(), self._next_look(now), until)
             self.reactor.poll(int(due) - now)
-            self._deliver()
+            self._deliver(env.run_to)
             now = min(self.clock(), until)
             if env.peek() < now:
                 self.lateness = max(self.lateness, now - int(env.peek()))
             env.run_to(max(env.now, now))
             self._look(now)
-        self._deliver()
+        self._deliver(env.run_to)
 
-    def _deliver(self) -> None:
+    def wait(self, done: Callable[[], bool]) -> None:
+        """Let the wires go on until something is done, within a step of the timeline, which waits: PATIENCE at most."""
+        started = self.clock()
+        while not done() and self.clock() < started + PATIENCE:
+            self.reactor.poll(NS_PER_MS)
+            self._deliver(self._wires)
+            self._wires(self.clock())
+            self._look(self.clock())
+
+    def _wires(self, until: Ns) -> None:
+        self.env.run_before(max(self.env.now, until), STEP)
+
+    def _deliver(self, run_to: Callable[[Ns], None]) -> None:
         """Hand on what the kernel's boxes sent and what their sockets have to tell, in order of stamps."""
         arrived, self._arrived = self._arrived, []
         arrived.sort(key=lambda each: each[0])
         for stamp, box, frame in arrived:
-            self.env.run_to(max(self.env.now, stamp - self._origin))
+            run_to(max(self.env.now, stamp - self._origin))
             node = self.owners.get(box)
             if node is not None:
                 box.outbox.frames.append(frame)
@@ -179,7 +192,7 @@ class KernelWorld(World):
         for number, stream in enumerate((process.stdout, process.stderr)):
             if stream is not None:
                 self._read_to_end(stream.fileno(), parts[number], partial(open_ends.discard, number))
-        self.pump(self.clock() + PATIENCE, lambda: not open_ends)
+        self.wait(lambda: not open_ends)
         if open_ends:
             process.kill()
         for stream in (process.stdout, process.stderr):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from netsim.errors import Skipped
@@ -15,9 +16,12 @@ from netsim.lab import Lab
 from netsim.oracle.compare import COMPARED, Comparison, Run, compare
 from netsim.oracle.kernel_lab import KernelLab
 from netsim.oracle.probe import obstacles, require
+from netsim.oracle.wheel import Ticks, WheelTimers
 from netsim.scenario.expectations import RepeatableExpectation
 from netsim.scenario.model import Scenario
-from netsim.scenario.runner import build_lab, locate_refusal, run_scenario
+from netsim.scenario.runner import locate_refusal, run_scenario
+from netsim.seeds import Seed
+from netsim.sim.world import World
 from netsim.topology.model import Topology
 from netsim.trace.bus import Bus
 from netsim.trace.records import Record
@@ -25,7 +29,18 @@ from netsim.units import NS_PER_MS, Ns, seconds
 
 LATE: Ns = 100 * NS_PER_MS
 """A step of the timeline that came later than this makes the kernel's instants doubtful: it is told as a note."""
-Reachable = Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """What the kernel chose by itself: reachable times in ms by (node, device), where its ticks stood (None unknown).
+
+    `late` is how far this process was behind at worst.
+    """
+
+    reachable: Mapping[tuple[str, str], int]
+    ticks: Ticks | None
+    late: Ns
 
 
 def verify(scenario: Scenario) -> Comparison:
@@ -39,10 +54,11 @@ def verify(scenario: Scenario) -> Comparison:
     if reasons:
         raise Skipped("; ".join(reasons))
     scenario = comparable(scenario)
-    kernel, reachable, late = run_on_kernel(scenario)
-    out = compare(scenario, kernel, run_emulated(scenario, reachable))
-    if late > LATE:
-        out.notes.append(f"this machine was up to {seconds(late):.3f} s behind: instants are doubtful, run it again")
+    kernel, draws = run_on_kernel(scenario)
+    out = compare(scenario, kernel, run_emulated(scenario, draws))
+    if draws.late > LATE:
+        late = seconds(draws.late)
+        out.notes.append(f"this machine was up to {late:.3f} s behind: instants are doubtful, run it again")
     out.notes.append(f"kernel {os.uname().release}")
     return out
 
@@ -56,8 +72,8 @@ def comparable(scenario: Scenario) -> Scenario:
     return made.with_origin(scenario.origin) if scenario.origin is not None else made
 
 
-def run_on_kernel(scenario: Scenario) -> tuple[Run, Reachable, Ns]:
-    """Run a scenario on the kernel; also return the reachable times it drew (ms) and how late steps came at worst."""
+def run_on_kernel(scenario: Scenario) -> tuple[Run, Draws]:
+    """Run a scenario on the kernel; also return what the kernel chose there."""
     records: list[Record] = []
     labs: list[KernelLab] = []
 
@@ -73,16 +89,25 @@ def run_on_kernel(scenario: Scenario) -> tuple[Run, Reachable, Ns]:
     finally:
         for lab in labs:
             lab.close()
-    return Run(result=result, records=in_order(records)), labs[0].reachable, labs[0].kernel_world.lateness
+    world = labs[0].kernel_world
+    draws = Draws(reachable=labs[0].reachable, ticks=world.ticks, late=world.lateness)
+    return Run(result=result, records=in_order(records)), draws
 
 
-def run_emulated(scenario: Scenario, reachable: Reachable) -> Run:
-    """Run a scenario in the emulator, with the reachable times (ms) that the kernel drew."""
+def run_emulated(scenario: Scenario, draws: Draws) -> Run:
+    """Run a scenario in the emulator, with what the kernel drew, on its timer wheel."""
     records: list[Record] = []
 
     def make_lab(scenario: Scenario, topology: Topology, bus_ready: Callable[[Bus], None]) -> Lab:
-        lab = build_lab(scenario, topology, _recording(records, bus_ready))
-        for (node, dev), value in reachable.items():
+        world = World(Seed(scenario.seed))
+        ticks = draws.ticks
+        if ticks is not None:
+            world.timers = lambda: WheelTimers(ticks)
+        lab = Lab(
+            topology, seed=scenario.seed, bus_ready=_recording(records, bus_ready), world=world,
+            describe=lambda refused: locate_refusal(scenario, refused),
+        )  # fmt: skip
+        for (node, dev), value in draws.reachable.items():
             device = lab[node].node.box.interfaces.named(dev)
             if device is not None and device.neigh is not None:
                 device.neigh.reachable_time = value * NS_PER_MS

@@ -23,9 +23,9 @@ class Window:
         self._late: Ns = 0
         self._last: Ns = 0
 
-    def misses(self, kernel: Ns, emulator: Ns) -> bool:
-        """Take the next step's two instants and tell whether they are too far apart."""
+    def misses(self, kernel: Ns, emulator: Ns, more: Ns = 0) -> bool:
+        """Take the next step's two instants and tell whether they are too far apart; `more` is allowed for commands."""
         late = kernel - emulator
-        allowed = max(0, self._late) + max(0, emulator - self._last) // 8 + SLACK
+        allowed = max(0, self._late) + max(0, emulator - self._last) // 8 + SLACK + more
         self._late, self._last = late, emulator
         return not -SLACK <= late <= allowed

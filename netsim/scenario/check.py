@@ -7,6 +7,7 @@ cross references and command lines are checked independently on the located tree
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from netsim.units import NS_PER_S, Ns
 T = TypeVar("T")
 Path = tuple[str | int, ...]
 DEFAULT_KERNEL = "linux-6"
+_MAKES_DEVICES = re.compile(r"^\s*ip\s[^#\n]*\bl(?:i|in|ink)?\s+a(?:d|dd)?\b", re.MULTILINE)  # however abbreviated
 
 
 @dataclass(slots=True)
@@ -76,7 +78,7 @@ class Context:
         out: dict[str, None] = {"lo": None}
         spec = mapping(self.nodes.get(node))
         scripts = (text_of(spec.get("run")), text_of(self.tree.get("run", node)))
-        if any(script and " add " in script and "lin" in script for script in scripts):
+        if any(script and _MAKES_DEVICES.search(script) for script in scripts):
             return None
         for key in ("addr", "interfaces"):
             out |= dict.fromkeys(mapping(spec.get(key)).entries)

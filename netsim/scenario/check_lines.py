@@ -6,12 +6,20 @@ command line the words are Linux's own".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from netsim.scenario.check import DEFAULT_KERNEL, Context, Path
 from netsim.scenario.located import Located, Map, Mark, Scalar, mapping, sequence, text_of
 from netsim.topology.commands import Command, expand
+
+if TYPE_CHECKING:
+    from netsim.shell.tool import Tool
+
+_TAKES_TIME = re.compile(r"\b(ping|arping|traceroute)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +67,14 @@ def check_lines(ctx: Context) -> None:
 
     for line in all_lines(ctx.tree):
         kernel = ctx.kernel(line.node) or DEFAULT_KERNEL
-        for problem in check_line(line.command.text, kernel):
+        for problem in check_line(line.command.text, kernel, _world_tools(line)):
             ctx.say(line.at(problem.column - 1), line.path, problem.what, problem.hint)
+
+
+def _world_tools(line: Line) -> Mapping[str, Tool]:
+    """Return the commands that take time where a line may have one: not in set-up, when no time passes."""
+    if line.path[0] not in {"events", "expect"} or _TAKES_TIME.search(line.command.text) is None:
+        return MappingProxyType({})
+    from netsim.sim.tools.script import WORLD_TOOLS  # costs simpy: only for a file that has such a line
+
+    return WORLD_TOOLS

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import assert_never
 
 from netsim.addr import parse_ip
-from netsim.lab import DEFAULT_PORTS
 from netsim.scenario.actions import VERBS, Event
 from netsim.scenario.check import Context, Path, read
 from netsim.scenario.fields import split_target
@@ -16,8 +13,9 @@ from netsim.scenario.model import ONLY_FOR
 from netsim.scenario.notation import NotationError, parse_packet
 from netsim.scenario.values import parse_instant
 from netsim.scenario.words import did_you_mean, keys_of
+from netsim.sim.apps.ports import DEFAULT_PORTS
 
-_TCP_PORTS: Mapping[str, int] = MappingProxyType({"tcp": 80, "http": 80, "ftp": 21})
+_OVER_TCP = ("tcp", "http", "ftp")
 
 
 def check_traffic(ctx: Context) -> None:
@@ -38,25 +36,6 @@ def check_traffic(ctx: Context) -> None:
         if flow.get("server") is not None:
             ctx.need_node(flow.get("server"), (*path, "server"))
         _options(ctx, flow, path, [sender for sender in senders if sender])
-    _ports(ctx)
-
-
-def _ports(ctx: Context) -> None:
-    """Check that no TCP port of a node is asked to speak two protocols."""
-    speaks: dict[tuple[str, int], tuple[str, str]] = {}
-    for name, flow in mapping(ctx.tree.get("traffic")).items():
-        kind = text_of(mapping(flow).get("kind")) or "udp"
-        if kind not in {"tcp", "http", "ftp"}:
-            continue
-        for item in sequence(mapping(flow).get("to")):
-            parts = read(item, split_target)
-            if parts is None:
-                continue
-            port = parts[1] or DEFAULT_PORTS[kind]
-            other, spoken = speaks.setdefault((parts[0], port), (name, kind))
-            if spoken != kind:
-                what = f"port {port} of {parts[0]} speaks {spoken} already, for {other}"
-                ctx.say(item.mark, ("traffic", name, "to"), what, f"give this flow another port: {parts[0]}:PORT")
 
 
 def _target(ctx: Context, flow: Map, value: Located, path: Path) -> None:
@@ -83,15 +62,16 @@ def _target(ctx: Context, flow: Map, value: Located, path: Path) -> None:
 def _one_kind_a_port(
     ctx: Context, served: dict[tuple[str, int], tuple[str, str]], name: str, value: Located, path: Path
 ) -> None:
-    """A TCP port at the far end has one server, which speaks one protocol."""
+    """Check that no TCP port at a far end is asked to speak two protocols: it has one server."""
     kind = text_of(ctx.tree.get("traffic", name, "kind")) or "udp"
     parts = read(value, split_target)
-    if kind not in _TCP_PORTS or parts is None:
+    if kind not in _OVER_TCP or parts is None:
         return
-    host, port = text_of(ctx.tree.get("traffic", name, "server")) or parts[0], parts[1] or _TCP_PORTS[kind]
+    host, port = text_of(ctx.tree.get("traffic", name, "server")) or parts[0], parts[1] or DEFAULT_PORTS[kind]
     first, spoken = served.setdefault((host, port), (name, kind))
     if spoken != kind:
-        ctx.say(value.mark, path, f"port {port} of {host} speaks {spoken}, for {first}", f"give {kind} another port")
+        what = f"port {port} of {host} speaks {spoken} already, for {first}"
+        ctx.say(value.mark, path, what, f"give this flow another port: {parts[0]}:PORT")
 
 
 def _options(ctx: Context, flow: Map, path: Path, senders: list[str]) -> None:

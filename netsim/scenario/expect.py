@@ -27,7 +27,7 @@ from netsim.scenario.expectations import (
 from netsim.scenario.result import Verdict
 from netsim.scenario.subset import difference
 from netsim.scenario.values import Bound, show
-from netsim.units import NS_PER_S, Ns, format_duration
+from netsim.units import NS_PER_S, Ns
 
 _SHOWN_LINES = 12
 
@@ -103,7 +103,7 @@ def judge_neigh(expect: NeighExpectation, steps: Sequence[NeighStep], *, start: 
     if expect.at is not None:
         t = start + expect.at
         state = next((step.state for step in reversed(steps) if step.t <= t), "NONE")
-        why = f"{entry} is {state} at {format_duration(t)}"
+        why = f"{entry} is {state} at {show(t, 'duration')}"
         why += "" if state == expect.state else f", not {expect.state}"
         return Verdict(name=expect.name, passed=state == expect.state, measured={"state": state}, why=why)
     first = next((step.t for step in steps if step.t >= start and step.state == expect.state), None)
@@ -124,7 +124,7 @@ def judge_failover(expect: FailoverExpectation, made: Sequence[NewConnection], *
     flow, to = expect.failover.flow, expect.failover.to
     inside = [each for each in made if start <= each.t < until]
     if not inside:
-        why = f"{flow} made no connection between {format_duration(start)} and {format_duration(until)}"
+        why = f"{flow} made no connection between {show(start, 'duration')} and {show(until, 'duration')}"
         return Verdict(name=expect.name, passed=False, measured={"at_s": None}, why=why)
     moved = len(inside)
     while moved and inside[moved - 1].gateway == to:
@@ -132,7 +132,7 @@ def judge_failover(expect: FailoverExpectation, made: Sequence[NewConnection], *
     if moved == len(inside):
         last = inside[-1]
         way = last.gateway or "no gateway"
-        why = f"the last new connection of {flow}, at {format_duration(last.t)}, still leaves towards {way}"
+        why = f"the last new connection of {flow}, at {show(last.t, 'duration')}, still leaves towards {way}"
         return Verdict(name=expect.name, passed=False, measured={"at_s": None}, why=why)
     instant = inside[moved].t
     after = len(inside) - moved
@@ -179,7 +179,8 @@ def judge_capture(expect: CaptureExpectation, count: int, first: str = "") -> Ve
     """Judge how many packets matched; `first` is the first of them as a line, shown when there should be none."""
     holds = expect.count.holds(count)
     what = f'"{expect.filter}"' if expect.filter else "everything"
-    why = f"{count} packets at {expect.capture} match {what}{_unless(holds, expect.count)}"
+    packets = f"1 packet at {expect.capture} matches" if count == 1 else f"{count} packets at {expect.capture} match"
+    why = f"{packets} {what}{_unless(holds, expect.count)}"
     if not holds and first:
         why += f"; the first: {first}"
     return Verdict(name=expect.name, passed=holds, measured={"count": count}, why=why)

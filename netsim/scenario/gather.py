@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, assert_never
 
-from netsim.errors import InternalError
 from netsim.observe.capture import CaptureCount, Points, resolve_points
 from netsim.observe.filter import compile_filter
 from netsim.observe.metrics import Metrics
@@ -29,16 +28,18 @@ from netsim.scenario.expectations import (
 )
 from netsim.scenario.model import Scenario
 from netsim.scenario.result import Verdict
-from netsim.scenario.values import Window
+from netsim.scenario.values import Window, show
 from netsim.trace.bus import Bus
 from netsim.trace.records import ConnectionEvent
-from netsim.units import Ns, format_duration
+from netsim.units import Ns
 from netsim.wire.summary import summary
 
 Judge: TypeAlias = Callable[[], Verdict]
 Ends: TypeAlias = Mapping[str, Sequence[tuple[str, str]]]
 """Each link's ends as (node, device)."""
 
+NOT_FINISHED = judge.Answer(124, "", "the run ended before the command did\n")
+"""The answer of a command that takes longer than the run, its status as timeout(1) has it."""
 _BROKEN = frozenset({"reset", "timed_out", "refused"})
 
 
@@ -93,9 +94,7 @@ class Gatherer:
                 assert_never(expect)
 
     def _answer(self, index: int) -> judge.Answer:
-        if index not in self.answers:
-            raise InternalError(f"the command of expectation {index} was never run")
-        return self.answers[index]
+        return self.answers.get(index, NOT_FINISHED)
 
     def _share(self, expect: ShareExpectation) -> Judge:
         window = self._window(expect, expect.during)
@@ -150,7 +149,7 @@ class Gatherer:
             text = ""
             if first is not None:
                 line = summary(first.frame.octets, link_header=first.frame.link_header)
-                text = f"{line} at {format_duration(first.t)}"
+                text = f"{line} at {show(first.t, 'duration')}"
             return judge.judge_capture(expect, counted.count, text)
 
         return verdict
@@ -176,11 +175,11 @@ class Survival:
         inside = self._window.holds(r.t)
         if r.event == "opened":
             if inside and self.connections >= self._lanes and not self.broken:
-                self.broken = f"a new connection at {format_duration(r.t)}"
+                self.broken = f"a new connection at {show(r.t, 'duration')}"
             self.connections += 1
         elif r.event in _BROKEN:
             if inside and not self.broken:
-                self.broken = f"{r.event.replace('_', ' ')} at {format_duration(r.t)}"
+                self.broken = f"{r.event.replace('_', ' ')} at {show(r.t, 'duration')}"
             elif not inside:
                 self.connections -= 1
         elif r.event == "completed" and not inside:

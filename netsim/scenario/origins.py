@@ -135,17 +135,9 @@ class _NotingBox:
 
     def __init__(self, box: Netns) -> None:
         self._box = box
+        self.name: str = box.name
+        self.profile: Profile = box.profile
         self.made: list[object] = []
-
-    @property
-    def name(self) -> str:
-        """The box's name."""
-        return self._box.name
-
-    @property
-    def profile(self) -> Profile:
-        """The box's kernel."""
-        return self._box.profile
 
     def request(self, req: Request[T], *, now: Ns) -> T | Refusal:
         """Pass a request on, and note it when it was granted."""

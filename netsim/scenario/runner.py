@@ -27,6 +27,7 @@ from netsim.scenario.model import Scenario, Traffic
 from netsim.scenario.notation import NotationError, build, parse_packet
 from netsim.scenario.outputs import Outputs
 from netsim.scenario.result import Result
+from netsim.shell.tool import CommandResult
 from netsim.sim.clock import EXPECTATION
 from netsim.topology.commands import expand
 from netsim.topology.model import Topology
@@ -64,7 +65,7 @@ def run_scenario(
     lab = make_lab(scenario, topology, lambda bus: listening.append(_listen(scenario, topology, bus, out)))
     (meters,) = listening
     file_timeline(lab, scenario)
-    _file_expectations(lab, scenario, meters.gatherer)
+    file_expectations(lab, scenario, meters.gatherer)
     started = time.perf_counter()
     run_lab(lab, scenario.duration, progress)
     wall = time.perf_counter() - started
@@ -85,7 +86,7 @@ def digest_of(scenario: Scenario) -> str:
     kept: list[Digest] = []
     lab = build_lab(scenario, topology, lambda bus: kept.append(Digest(bus)))
     file_timeline(lab, scenario)
-    _file_expectations(lab, scenario, None)
+    file_expectations(lab, scenario, None)
     run_lab(lab, scenario.duration, None)
     lab.close()
     return kept[0].hexdigest()
@@ -174,7 +175,7 @@ def file_timeline(lab: Lab, scenario: Scenario) -> None:
     """File the events, then the traffic: at one instant events come first, each kind in the file's order."""
     for event in scenario.events:
         if event.at <= scenario.duration:
-            _file_event(lab, event)
+            file_event(lab, event)
     for name, traffic in scenario.traffic.items():
         add_flow(lab, name, traffic)
 
@@ -197,7 +198,8 @@ def add_flow(lab: Lab, name: str, traffic: Traffic) -> None:
     )  # fmt: skip
 
 
-def _file_event(lab: Lab, event: Event) -> None:
+def file_event(lab: Lab, event: Event) -> None:
+    """File one event of the timeline, at its instant."""
     argument = event.argument
     if isinstance(argument, Injection):
         packet = _packet(argument.packet)
@@ -229,11 +231,10 @@ def _told(lab: Lab, event: Event, act: Callable[[], None]) -> None:
 
 def _run_lines(lab: Lab, lines: Mapping[str, str]) -> None:
     for node, block in lines.items():
-        for command in expand(block):
-            lab[node].sh(command.text)
+        lab.script(node, [command.text for command in expand(block)])
 
 
-def _file_expectations(lab: Lab, scenario: Scenario, gatherer: Gatherer | None) -> None:
+def file_expectations(lab: Lab, scenario: Scenario, gatherer: Gatherer | None) -> None:
     """File the commands of expectations, after everything else of their instant. They are part of what happens."""
     instants = {event.id: event.at for event in scenario.events}
     for index, expect in enumerate(scenario.expect):
@@ -252,12 +253,11 @@ class _Asker:
     index: int
 
     def __call__(self) -> None:
-        rc, out, err = 0, "", ""
-        for command in expand(self.expect.run):
-            answer = self.lab[self.expect.node].sh(command.text)
-            rc, out, err = answer.rc, out + answer.stdout, err + answer.stderr
+        self.lab.script(self.expect.node, [command.text for command in expand(self.expect.run)], self._answered)
+
+    def _answered(self, answer: CommandResult) -> None:
         if self.gatherer is not None:
-            self.gatherer.answers[self.index] = Answer(rc, out, err)
+            self.gatherer.answers[self.index] = Answer(answer.rc, answer.stdout, answer.stderr)
 
 
 def _result(scenario: Scenario, topology: Topology, meters: Meters, digest: str, wall: float) -> Result:

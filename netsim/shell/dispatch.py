@@ -79,6 +79,11 @@ def run(box: Box, line: str, *, now: Ns, extra: Mapping[str, Tool] = NO_EXTRA) -
     return CommandResult("".join(out), "".join(err), rc)
 
 
+def run_command(box: Box, command: Command, *, now: Ns, extra: Mapping[str, Tool] = NO_EXTRA) -> CommandResult:
+    """Run one simple command of a line, whatever ties it to the one before it."""
+    return _Runner(box, now, extra).run(command)
+
+
 class _Runner:
     """Runs one simple command with its redirections."""
 

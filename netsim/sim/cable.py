@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from netsim.sim.impair import FULL, Line, LineSpec
 from netsim.sim.link import End, Link
+from netsim.units import Ns
 from netsim.wire import drop
 from netsim.wire.frame import Frame
 
@@ -33,12 +34,12 @@ class Cable(Link):
         """Tell whether this end sees a carrier: both connectors in, no cut."""
         if self.cut:
             return False
-        for each in self.ends:  # asked once a frame: all() with a generator costs four times as much
+        for each in self.ends:  # noqa: SIM110  asked once a frame: all() with a generator costs four times as much
             if not each.plugged:
                 return False
         return True
 
-    def send(self, end: End, frame: Frame) -> None:
+    def send(self, end: End, frame: Frame, now: Ns) -> None:
         """Put a frame on the line to the other end."""
         if len(self.ends) < 2:
             self.lose(frame, drop.NO_LINK)
@@ -49,13 +50,13 @@ class Cable(Link):
         line = self._lines[end.index]
         other = self.ends[1 - end.index]
         if line.clean:
-            at = line.arrival(len(frame.octets), self.world.env.now)
+            at = line.arrival(len(frame.octets), now)
             if at == FULL:
                 self.lose(frame, drop.QUEUE_FULL)
             else:
                 self._depart(other, frame, at, frame)
             return
-        arrivals = line.send(frame.octets, self.world.env.now)
+        arrivals = line.send(frame.octets, now)
         if isinstance(arrivals, str):
             self.lose(frame, arrivals)
             return

@@ -24,20 +24,57 @@ STEP = 40
 EXPECTATION = 50
 
 
-class Timer:
-    """A light event: `fn()` runs when it is due, unless it was cancelled.
+class LightEvent:
+    """Something in simpy's heap that is no simpy event: `fire(now)` is called when it is due, at `at`.
 
-    It has just what simpy's step() touches of an event. simpy cannot take entries out of its heap: a cancelled timer
-    stays there, empty, until its time.
+    `run_to` asks for no more than that; for simpy's own step() it looks like an event with one callback. Subclasses set
+    their slots themselves, `at` too: one of them is made for each frame.
     """
 
-    __slots__ = ("_ok", "at", "callbacks", "fn")
+    __slots__ = ("at",)
+
+    at: Ns
+    _ok = True
+
+    def fire(self, now: Ns) -> None:
+        """Happen."""
+        raise NotImplementedError  # every light event does something else
+
+    @property
+    def callbacks(self) -> tuple[Callable[[LightEvent], None], ...]:
+        """What simpy's step() calls."""
+        return _FIRE
+
+    @callbacks.setter
+    def callbacks(self, processed: None) -> None:
+        """Let simpy's step() note that it was processed."""
+
+
+def _fire(event: LightEvent) -> None:
+    event.fire(event.at)
+
+
+_FIRE = (_fire,)
+
+
+class Timer(LightEvent):
+    """A light event: `fn()` runs when it is due, unless it was cancelled.
+
+    simpy cannot take entries out of its heap: a cancelled timer stays there, empty, until its time.
+    """
+
+    __slots__ = ("fn",)
 
     def __init__(self, at: Ns, fn: Callable[[], None]) -> None:
         self.at = at
         self.fn: Callable[[], None] | None = fn
-        self.callbacks: Any = _FIRE  # simpy replaces it by None when the event is processed
-        self._ok = True
+
+    def fire(self, now: Ns) -> None:
+        """Call `fn`, once."""
+        fn = self.fn
+        if fn is not None:
+            self.fn = None
+            fn()
 
     def cancel(self) -> None:
         """Forget it; harmless when it fired already."""
@@ -47,16 +84,6 @@ class Timer:
     def pending(self) -> bool:
         """Whether it will still fire."""
         return self.fn is not None
-
-
-def _fire(timer: Timer) -> None:
-    fn = timer.fn
-    if fn is not None:
-        timer.fn = None
-        fn()
-
-
-_FIRE = (_fire,)
 
 
 class Environment(simpy.Environment):
@@ -84,8 +111,8 @@ class Environment(simpy.Environment):
             priority = STEP
         heappush(self._heap, (self._now + delay, priority, next(self._eid), event))
 
-    def file(self, at: Ns, priority: int, event: Any) -> None:  # Any: any light event
-        """File a light event (an object with `callbacks` and `_ok`) at an instant."""
+    def file(self, at: Ns, priority: int, event: LightEvent) -> None:
+        """File a light event at an instant, its own `at`."""
         heappush(self._heap, (at, priority, next(self._eid), event))
 
     def at(self, at: Ns, fn: Callable[[], None], priority: int = STEP) -> Timer:
@@ -111,16 +138,44 @@ class Environment(simpy.Environment):
         count = 0
         try:
             while queue and queue[0][0] <= until:
-                self._now, _, _, event = heappop(queue)
+                at, _, _, event = heappop(queue)
+                self._now = at
                 count += 1
-                callbacks, event.callbacks = event.callbacks, None
-                for callback in callbacks:
-                    callback(event)
-                if not event._ok and not hasattr(event, "_defused"):
-                    raise event._value
+                try:
+                    fire = event.fire
+                except AttributeError:
+                    _process(event)
+                else:
+                    fire(at)
         finally:
             self.events_run += count
         self._now = until
+
+    def run_before(self, until: Ns, priority: int) -> None:
+        """Run what is due up to `until` and comes before `priority` inside an instant; the rest stays filed.
+
+        For a step that itself takes time (a command on a real box): wires go on meanwhile, the timeline waits.
+        """
+        waiting: list[Any] = []
+        while self._heap and self._heap[0][0] <= until:
+            entry = heappop(self._heap)
+            if entry[1] >= priority:
+                waiting.append(entry)
+                continue
+            self._now = max(self._now, entry[0])
+            _process(entry[3])
+        for entry in waiting:
+            heappush(self._heap, entry)
+        self._now = max(self._now, until)
+
+
+def _process(event: Any) -> None:  # Any: simpy types callbacks as Optional, and they are there until now
+    """Do what simpy's step() does with an event that is due."""
+    callbacks, event.callbacks = event.callbacks, None
+    for callback in callbacks:
+        callback(event)
+    if not event._ok and not hasattr(event, "_defused"):
+        raise event._value
 
 
 def _check(delay: object) -> None:
@@ -130,4 +185,4 @@ def _check(delay: object) -> None:
         )
 
 
-__all__ = ["CARRIER", "DEADLINE", "EXPECTATION", "FRAME", "STEP", "URGENT", "Environment", "Timer"]
+__all__ = ["CARRIER", "DEADLINE", "EXPECTATION", "FRAME", "STEP", "URGENT", "Environment", "LightEvent", "Timer"]

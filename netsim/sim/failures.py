@@ -72,13 +72,14 @@ def unmute(end: End) -> None:
 
 
 def set_up(node: Node, dev: str, *, up: bool) -> None:
-    """Do as `ip link set DEV up|down`."""
-    node.request(SetLink(dev=dev, up=up))
+    """Do as `ip link set DEV up|down`; like the next two, nothing on a crashed node, which boots as it first was."""
+    if not node.crashed:
+        node.request(SetLink(dev=dev, up=up))
 
 
 def remove(node: Node, dev: str) -> None:
     """Unregister a device; its link end is plugged into nothing until `create`, what was under way to it is lost."""
-    if node.request(DelLink(dev=dev)) == DONE and dev in node.nics:
+    if not node.crashed and node.request(DelLink(dev=dev)) == DONE and dev in node.nics:
         end = node.nics[dev]
         end.plugged = False
         end.epoch += 1
@@ -87,7 +88,7 @@ def remove(node: Node, dev: str) -> None:
 
 def create(node: Node, new: NewLink) -> None:
     """Register a removed device anew: down, without addresses, with the next index."""
-    if node.request(new) != DONE:
+    if node.crashed or node.request(new) != DONE:
         return
     end = node.nics.get(new.name)
     if end is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from netsim.sim.impair import Line, LineSpec
 from netsim.sim.link import End, Link
+from netsim.units import Ns
 from netsim.wire import drop
 from netsim.wire.frame import Frame
 
@@ -26,7 +27,7 @@ class Hub(Link):
         """Return the one medium."""
         return [self._line]
 
-    def send(self, end: End, frame: Frame) -> None:
+    def send(self, end: End, frame: Frame, now: Ns) -> None:
         """Repeat a frame to every other end that is plugged in."""
         if end.muted:
             self.lose(frame, drop.IFACE_MUTE)
@@ -35,7 +36,7 @@ class Hub(Link):
         if not others:
             self.lose(frame, drop.NO_LINK)
             return
-        arrivals = self._line.send(frame.octets, self.world.env.now)
+        arrivals = self._line.send(frame.octets, now)
         if isinstance(arrivals, str):
             self.lose(frame, arrivals)
             return

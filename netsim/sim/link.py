@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from netsim.sim.clock import FRAME
+from netsim.sim.clock import FRAME, LightEvent
 from netsim.sim.impair import Arrival, Line, LineSpec
 from netsim.trace.records import Dropped, FrameCopied
 from netsim.units import Ns
@@ -48,32 +48,28 @@ class End:
         return f"{self.node.name}:{self.dev}"
 
 
-class _ArrivalEvent:
-    """The one light event of a hop: what simpy's step() needs, and the frame with the end it reaches."""
+class _Arrival(LightEvent):
+    """The one light event of a hop: the frame, and the end it reaches."""
 
-    __slots__ = ("_ok", "callbacks", "end", "epoch", "frame")
+    __slots__ = ("end", "epoch", "frame")
 
-    def __init__(self, end: End, frame: Frame) -> None:
-        self.callbacks: Any = _ARRIVE  # simpy replaces it by None when the event is processed
-        self._ok = True
+    def __init__(self, at: Ns, end: End, frame: Frame) -> None:
+        self.at = at
         self.end = end
         self.epoch = end.epoch
         self.frame = frame
 
-
-def _arrive(event: _ArrivalEvent) -> None:
-    end = event.end
-    link = end.link
-    link.in_flight -= 1
-    if event.epoch != end.epoch:
-        link.lose(event.frame, drop.LINK_DOWN)
-    elif end.muted:
-        link.lose(event.frame, drop.IFACE_MUTE)
-    else:
-        end.node.receive(end, event.frame)
-
-
-_ARRIVE = (_arrive,)
+    def fire(self, now: Ns) -> None:
+        """Hand the frame to the node, unless the end lost its carrier meanwhile or is muted."""
+        end = self.end
+        link = end.link
+        link.in_flight -= 1
+        if self.epoch != end.epoch:
+            link.lose(self.frame, drop.LINK_DOWN)
+        elif end.muted:
+            link.lose(self.frame, drop.IFACE_MUTE)
+        else:
+            end.node.receive(end, self.frame, now)
 
 
 class Link:
@@ -83,6 +79,7 @@ class Link:
 
     def __init__(self, world: World, name: str) -> None:
         self.world = world
+        self._env = world.env
         self.name = name
         self.ends: list[End] = []
         self.cut = False
@@ -104,7 +101,7 @@ class Link:
         """Tell whether the device at this end sees a carrier."""
         return end.plugged and not self.cut
 
-    def send(self, end: End, frame: Frame) -> None:
+    def send(self, end: End, frame: Frame, now: Ns) -> None:
         """Take a frame from an end."""
         raise NotImplementedError  # every link below has its own
 
@@ -119,7 +116,7 @@ class Link:
     def _depart(self, end: End, frame: Frame, at: Ns, original: Frame) -> None:
         """File the arrival of a frame at an end."""
         self.in_flight += 1
-        self.world.env.file(at, FRAME, _ArrivalEvent(end, frame))
+        self._env.file(at, FRAME, _Arrival(at, end, frame))
         if self.taps:
             for tap in self.taps:
                 tap(self.world.env.now, original)

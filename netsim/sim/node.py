@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Listener = Callable[[str], None]
 
+NO_POWER = CommandResult("", "netsim: the node has crashed: no command runs before it boots\n", 255)
+"""What a command on a crashed node answers."""
+
 
 class Node:
     """A named box in a world. `silent` and `crashed` let no frame in or out; carriers stay."""
@@ -50,15 +53,15 @@ class Node:
     def _new_box(self) -> Netns:
         world = self.world
         return Netns(
-            self.name, self.profile, world.seed.rng(f"node/{self.name}"), world.bus.wanted, remember=world.remember
-        )
+            self.name, self.profile, world.seed.rng(f"node/{self.name}"), world.bus.wanted, remember=world.remember,
+            timers=world.timers(),
+        )  # fmt: skip
 
     # Into the box
 
-    def receive(self, end: End, frame: Frame) -> None:
+    def receive(self, end: End, frame: Frame, now: Ns) -> None:
         """Take a frame that arrived at an end."""
         world = self.world
-        now = world.env.now
         if self.silent:
             reason = drop.NODE_CRASHED if self.crashed else drop.NODE_SILENT
             if Dropped in world.bus.wanted:
@@ -68,12 +71,17 @@ class Node:
             world.bus.publish(FrameDelivered(now, self.name, end.dev, frame, end.link.name))
         world.hops += 1
         self.box.receive(end.dev, frame, now=now)
-        self.drain()
+        self._let_out(now)
 
     def inject(self, dev: str, octets: bytes) -> None:
         """Let a frame arrive at a device out of nowhere: a person made it, its checksums are theirs."""
-        frame = Frame(octets, self.world.next_uid(), bad=True, link_header=self._link_header(dev))
         now = self.world.env.now
+        if self.silent:
+            if Dropped in self.world.bus.wanted:
+                reason = drop.NODE_CRASHED if self.crashed else drop.NODE_SILENT
+                self.world.bus.publish(Dropped(now, self.name, dev, reason, 0, octets))
+            return
+        frame = Frame(octets, self.world.next_uid(), bad=True, link_header=self._link_header(dev))
         if FrameDelivered in self.world.bus.wanted:
             self.world.bus.publish(FrameDelivered(now, self.name, dev, frame, ""))
         self.box.receive(dev, frame, now=now)
@@ -85,14 +93,15 @@ class Node:
 
     def request(self, req: Request[T]) -> T | Refusal:
         """Carry out a request in the box, now."""
-        answer = self.box.request(req, now=self.world.env.now)
-        self.drain()
+        now = self.world.env.now
+        answer = self.box.request(req, now=now)
+        self._let_out(now)
         return answer
 
     def sh(self, line: str) -> CommandResult:
-        """Run a command line on the box and record it."""
+        """Run a command line on the box and record it; a crashed node answers nothing."""
         now = self.world.env.now
-        result = run_shell(self.box, line, now=now)
+        result = NO_POWER if self.crashed else run_shell(self.box, line, now=now)
         if CommandRun in self.world.bus.wanted:
             self.world.bus.publish(CommandRun(now, self.name, line, result.rc, result.stdout, result.stderr))
         self.drain()
@@ -105,7 +114,9 @@ class Node:
         return result
 
     def carrier(self, dev: str, up: bool) -> None:
-        """Tell the box about a carrier."""
+        """Tell the box about a carrier; one without power hears of it when it boots."""
+        if self.crashed:
+            return
         self.box.carrier(dev, up, now=self.world.env.now)
         self.drain()
 
@@ -119,6 +130,21 @@ class Node:
 
     # Out of the box
 
+    def _let_out(self, now: Ns) -> None:
+        """Empty the outbox; the usual case, one frame and nothing else, without the ceremony."""
+        box = self.box
+        outbox = box.outbox
+        if (
+            self._draining
+            or outbox.records
+            or outbox.wakes
+            or len(outbox.frames) != 1
+            or box.timers.armed != self._armed
+        ):
+            self.drain()
+        else:
+            self._send(outbox.frames.pop(), now)
+
     def drain(self) -> None:
         """Empty the outbox: records to the bus, frames to the links, wake-ups to the applications; then re-arm.
 
@@ -129,7 +155,7 @@ class Node:
         self._draining = True
         try:
             outbox = self.box.outbox
-            while True:
+            while outbox.records or outbox.frames or outbox.wakes:
                 if outbox.records:
                     records, outbox.records = outbox.records, []
                     publish = self.world.bus.publish
@@ -137,12 +163,10 @@ class Node:
                         publish(record)
                 if outbox.frames:
                     frames, outbox.frames = outbox.frames, []
+                    now = self.world.env.now
                     for out in frames:
-                        self._send(out)
-                if not outbox.wakes:
-                    if not outbox.records and not outbox.frames:
-                        break
-                else:
+                        self._send(out, now)
+                if outbox.wakes:
                     wakes, outbox.wakes = outbox.wakes, []
                     for wake in wakes:
                         listener = self._listeners.get(wake.fd)
@@ -153,27 +177,26 @@ class Node:
         if self.box.timers.armed != self._armed:  # nothing else makes the next deadline an earlier one
             self._arm()
 
-    def _send(self, out: FrameOut) -> None:
+    def _send(self, out: FrameOut, now: Ns) -> None:
         """Give a frame to the device's link; without carrier, or silent, it never gets there."""
         world = self.world
         end = self.nics.get(out.dev)
         if end is None or self.silent or not end.link.carrier(end):
             if Dropped in world.bus.wanted:
                 reason = drop.NODE_SILENT if self.silent else drop.NO_LINK if end is None else drop.LINK_DOWN
-                world.bus.publish(Dropped(world.env.now, self.name, out.dev, reason, out.through, out.octets))
+                world.bus.publish(Dropped(now, self.name, out.dev, reason, out.through, out.octets))
             return
-        frame = Frame(
-            out.octets, world.next_uid(), out.parent, bad=out.bad, link_header=out.link_header, summed=out.summed
-        )
+        world.uids += 1
+        out.uid = world.uids
         if FrameSent in world.bus.wanted:
-            world.bus.publish(FrameSent(world.env.now, self.name, out.dev, frame, out.through))
-        end.link.send(end, frame)
+            world.bus.publish(FrameSent(now, self.name, out.dev, out, out.through))
+        end.link.send(end, out, now)
 
     def _arm(self) -> None:
         """File the deadline timer if the box wants to be called earlier than it stands."""
         self._armed = self.box.timers.armed
         at = self.box.next_deadline()
-        if at is None:
+        if at is None or self.crashed:
             return
         timer = self._timer
         if timer is not None and timer.pending:
@@ -184,6 +207,8 @@ class Node:
 
     def _tick(self) -> None:
         """Run what is due; a timer that popped early is filed again by the drain."""
+        if self.crashed:
+            return
         self.box.tick(now=self.world.env.now)
         self._armed = -1
         self.drain()
@@ -210,6 +235,7 @@ class Node:
             self.world.bus.wanted,
             now=self.world.env.now,
             remember=self.world.remember,
+            timers=self.world.timers(),
         )
         self.silent = self.crashed = False
         self._timer = None

@@ -12,6 +12,7 @@ from netsim.wire import drop
 from netsim.wire.frame import Frame
 
 if TYPE_CHECKING:
+    from netsim.sim.node import Node
     from netsim.sim.world import World
 
 AGEING_TIME: Ns = 300 * NS_PER_S
@@ -32,18 +33,17 @@ class Switch(Link):
         """Return the line to each port."""
         return self._lines
 
-    def _line_to(self, end: End) -> Line:
-        while len(self._lines) < len(self.ends):
-            port = len(self._lines)
-            self._lines.append(Line(self._spec, self.streams(f"port{port}/")))
-        return self._lines[end.index]
+    def attach(self, node: Node, dev: str) -> End:
+        """Plug an end into a device; the port has its line from now on, so that an impairment finds it."""
+        end = super().attach(node, dev)
+        self._lines.append(Line(self._spec, self.streams(f"port{end.index}/")))
+        return end
 
-    def send(self, end: End, frame: Frame) -> None:
+    def send(self, end: End, frame: Frame, now: Ns) -> None:
         """Learn the sender's port, then forward or flood."""
         if end.muted:
             self.lose(frame, drop.IFACE_MUTE)
             return
-        now = self.world.env.now
         octets = frame.octets
         self._seen[octets[6:12]] = (end, now)
         known = self._seen.get(octets[:6])
@@ -55,7 +55,7 @@ class Switch(Link):
             self.lose(frame, drop.NO_LINK)
             return
         for number, port in enumerate(ports):
-            arrivals = self._line_to(port).send(octets, now)
+            arrivals = self._lines[port.index].send(octets, now)
             if isinstance(arrivals, str):
                 self.lose(frame if number == 0 else self._copy(frame), arrivals)
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from netsim.seeds import Seed
@@ -13,29 +14,32 @@ from netsim.sim.link import End, Link
 from netsim.sim.node import Node
 from netsim.sim.switch import Switch
 from netsim.stack.profile import Profile
+from netsim.stack.timers import Timers
 from netsim.trace.bus import Bus
 
 
 class World:
     """Everything that moves. Knows nothing of YAML or networkx: lab.py builds one from a topology.
 
-    `hops` counts frames delivered to interfaces. `remember` False switches the boxes' flow memory off.
+    `hops` counts frames delivered to interfaces. `remember` False switches the boxes' flow memory off; `timers` makes
+    the deadlines of each new box.
     """
 
     def __init__(self, seed: Seed, *, remember: bool = True) -> None:
         self.seed = seed
         self.remember = remember
+        self.timers: Callable[[], Timers] = Timers
         self.env = Environment()
         self.bus = Bus()
         self.nodes: dict[str, Node] = {}
         self.links: dict[str, Link] = {}
         self.hops = 0
-        self._uid = 0
+        self.uids = 0
 
     def next_uid(self) -> int:
         """Return a frame uid never used before in this run."""
-        self._uid += 1
-        return self._uid
+        self.uids += 1
+        return self.uids
 
     def add_node(self, name: str, profile: Profile) -> Node:
         """Put a box into the world."""

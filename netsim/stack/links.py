@@ -163,7 +163,11 @@ class Links:
             return Refusal(EINVAL, f"mtu {'less than' if req.mtu < MIN_MTU else 'greater than'} device "
                                    f"{'minimum' if req.mtu < MIN_MTU else 'maximum'}")  # fmt: skip
         if req.new_name is not None:
+            if self._interfaces.named(req.new_name) is not None:
+                return Refusal(EEXIST)
             return Refusal(EOPNOTSUPP, "netsim does not rename devices")
+        if req.mac is not None and (req.mac[0] & 1 or not any(req.mac)):
+            return Refusal(EADDRNOTAVAIL)  # is_valid_ether_addr(), eth_prepare_mac_addr_change()
         if req.mtu is not None:
             self._interfaces.set_link(dev, mtu=req.mtu)
             self._fib.device_changed(dev, now=now)

@@ -9,7 +9,7 @@ does is in ipv4/, fib/, neigh/, netfilter/ and sockets/, and who hears of device
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar
 
 from netsim.errors import InternalError, SimulationError
 from netsim.stack.device import IFF_PROMISC, Device
@@ -76,17 +76,18 @@ class Netns:
     """A box: `name` for its records, `profile` for its kernel, `rng` for its draws, `wants` for the records built.
 
     `now` is when it boots. `remember` False has every packet go the whole way (ipv4/memory.py): slower, else the same.
+    `timers` are its deadlines where they are not to be exact (the referee's run on the wheel of the running kernel).
     """
 
     def __init__(
         self, name: str, profile: Profile, rng: Rng, wants: set[type] | frozenset[type] = frozenset(), *,
-        now: Ns = 0, remember: bool = True,
+        now: Ns = 0, remember: bool = True, timers: Timers | None = None,
     ) -> None:  # fmt: skip
         self.name = name
         self.profile = profile
         self.outbox = Outbox(wants)
         self.sysctl = Sysctl()
-        self.timers = Timers()
+        self.timers = timers or Timers()
         self.interfaces = Interfaces(self.sysctl, ip_from_birth=profile.ip.ip_from_birth)
         self.memory = FlowMemory(
             node=name, interfaces=self.interfaces, sysctl=self.sysctl, timers=self.timers, outbox=self.outbox,
@@ -159,7 +160,8 @@ class Netns:
             self.timers.run(now - 1)
             dev = self.interfaces.named(device)
             if dev is None:
-                raise InternalError(f"{self.name} received a frame at {device}, which does not exist")
+                self._drop_frame(device, frame, drop.DEV_GONE, now=now)
+                return
             self._link_input(dev, frame, now=now)
             self._drain_loopback(now)
         finally:
@@ -167,18 +169,21 @@ class Netns:
 
     def request(self, req: Request[T], *, now: Ns) -> T | Refusal:
         """Carry out a configuration or socket request; a Refusal means that nothing changed."""
-        self._enter(calm=type(req) in CALM)
+        if self._busy:
+            self._refuse_entry()
+        self._busy = True
         try:
-            if self.timers.run(now - 1):
+            if self.timers.run(now - 1) or type(req) not in CALM:
                 self.memory.settled = False
             handler = self._handlers.get(type(req))
             if handler is None:
                 raise InternalError(f"nobody answers {type(req).__name__}")
-            answer = handler(req, now=now)
-            self._drain_loopback(now)
+            answer: T | Refusal = handler(req, now=now)
+            if self._loopback:
+                self._drain_loopback(now)
         finally:
             self._busy = False
-        return cast("T | Refusal", answer)
+        return answer
 
     def carrier(self, device: str, up: bool, *, now: Ns) -> None:
         """Take what the link of a device says."""
@@ -214,13 +219,15 @@ class Netns:
         self.neigh.abandon(reason, now=now)
         self._ip.reassembly.abandon(reason, now=now)
 
-    def _enter(self, *, calm: bool = False) -> None:
-        """Begin a call; after one that is not calm the memory looks at its ground again."""
+    def _enter(self) -> None:
+        """Begin a call after which the memory looks at its ground again."""
         if self._busy:
-            raise SimulationError(f"a callback called the box it runs in ({self.name}); do it from a later event")
+            self._refuse_entry()
         self._busy = True
-        if not calm:
-            self.memory.settled = False
+        self.memory.settled = False
+
+    def _refuse_entry(self) -> NoReturn:
+        raise SimulationError(f"a callback called the box it runs in ({self.name}); do it from a later event")
 
     # Link layer
 
@@ -228,7 +235,7 @@ class Netns:
         """Sort a frame by destination and EtherType. Mirrors eth_type_trans() and __netif_receive_skb_core()."""
         octets = frame.octets
         if not dev.up:
-            self._drop_frame(dev, frame, drop.DEV_DOWN, now=now)
+            self._drop_frame(dev.name, frame, drop.DEV_DOWN, now=now)
             return
         dev.rx_packets += 1
         dev.rx_bytes += len(octets)
@@ -236,7 +243,7 @@ class Netns:
             self._ip.input.receive(dev, bytearray(octets), PACKET_HOST, now=now, uid=frame.uid, bad=frame.bad)
             return
         if len(octets) < ETH_HLEN:
-            self._drop_frame(dev, frame, drop.HDR_TRUNC, now=now)
+            self._drop_frame(dev.name, frame, drop.HDR_TRUNC, now=now)
             return
         if octets[:6] == dev.mac:
             pkt_type = PACKET_HOST
@@ -245,7 +252,7 @@ class Netns:
         else:
             pkt_type = PACKET_OTHERHOST
         if pkt_type == PACKET_OTHERHOST and not dev.flags & IFF_PROMISC:
-            self._drop_frame(dev, frame, drop.OTHERHOST, now=now)
+            self._drop_frame(dev.name, frame, drop.OTHERHOST, now=now)
             return
         ethertype = octets[12] << 8 | octets[13]
         if ethertype == ETH_P_IP:
@@ -257,7 +264,7 @@ class Netns:
         elif ethertype == ETH_P_ARP:
             self.neigh.receive_arp(dev, octets[ETH_HLEN:], pkt_type, octets[6:12], now=now, uid=frame.uid)
         else:
-            self._drop_frame(dev, frame, drop.UNHANDLED_PROTO, now=now)
+            self._drop_frame(dev.name, frame, drop.UNHANDLED_PROTO, now=now)
 
     def _drain_loopback(self, now: Ns) -> None:
         """Deliver what was sent to lo, in order, until nothing is left."""
@@ -298,9 +305,9 @@ class Netns:
             name = dev.name if dev is not None else ""
             self.outbox.records.append(Dropped(now, self.name, name, reason, skb.uid, bytes(skb.data), detail))
 
-    def _drop_frame(self, dev: Device, frame: Frame, reason: str, *, now: Ns) -> None:
+    def _drop_frame(self, dev: str, frame: Frame, reason: str, *, now: Ns) -> None:
         if Dropped in self.outbox.wants:
-            self.outbox.records.append(Dropped(now, self.name, dev.name, reason, frame.uid, frame.octets))
+            self.outbox.records.append(Dropped(now, self.name, dev, reason, frame.uid, frame.octets))
 
     # Settings
 

@@ -5,29 +5,31 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from netsim.trace.records import Record
+from netsim.wire.frame import Frame
 
 
-class FrameOut:
-    """Octets for a device's link. `parent` is the uid of the frame they were made from, 0 when made here.
+class FrameOut(Frame):
+    """A frame for a device's link, still without identity: `uid` is 0 until the box's owner gives it one.
 
-    `link_header` tells whether they begin with an Ethernet header, `summed` that their checksums are proven.
     `through` is the uid of the received frame that goes on in this one and so has its end here, 0 when nothing was
-    received for it (an answer names only a parent). Plain and slotted: a NamedTuple takes twice as long to make.
+    received for it (an answer names only a parent). The frame itself, not a note about it: one object a hop less.
     """
 
-    __slots__ = ("bad", "dev", "link_header", "octets", "parent", "summed", "through")
+    __slots__ = ("dev", "through")
 
     def __init__(
         self, dev: str, octets: bytes, parent: int, bad: bool, link_header: bool, summed: bool = False,
         through: int = 0,
     ) -> None:  # fmt: skip
         self.dev = dev
+        self.through = through
         self.octets = octets
+        self.uid = 0
         self.parent = parent
         self.bad = bad
         self.link_header = link_header
         self.summed = summed
-        self.through = through
+        self._scapy = None
 
 
 class Wake(NamedTuple):

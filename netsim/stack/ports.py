@@ -124,6 +124,6 @@ class IcmpSender(Protocol):
 class LocalOutput(Protocol):
     """How a room sends a packet it made itself (a TCP reset of REJECT)."""
 
-    def send(self, skb: Skb, *, now: Ns) -> None:
-        """Mirror ip_local_out(): LOCAL_OUT hooks, then the attached route's output."""
+    def send(self, skb: Skb, *, now: Ns) -> int:
+        """Mirror ip_local_out(): LOCAL_OUT hooks, then the attached route's output; answers EPERM or 0."""
         ...

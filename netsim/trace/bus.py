@@ -29,5 +29,5 @@ class Bus:
 
     def publish(self, record: Record) -> None:
         """Hand a record to the sinks of its type."""
-        for sink in self._sinks.get(type(record), ()):
+        for sink in self._sinks.get(record.__class__, ()):
             sink(record)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from netsim.addr import mac_str
 from netsim.observe.explain.births import Lineage
 from netsim.observe.explain.change import change, ends_of, ip_packet
-from netsim.observe.explain.facts import Fact, Life, Nowhere, Places, Stage, Wire, clock
-from netsim.observe.explain.route import route_fact
+from netsim.observe.explain.facts import Fact, Life, Nowhere, Places, Stage, Wire, clock, span
+from netsim.observe.explain.route import remembered, route_fact
 from netsim.trace.bus import Bus
 from netsim.trace.records import (
     ConntrackEvent,
@@ -28,7 +28,7 @@ from netsim.trace.records import (
     NeighChange,
     RouteLookup,
 )
-from netsim.units import NS_PER_S, Ns, format_duration
+from netsim.units import NS_PER_S, Ns
 from netsim.wire.drop import DESCRIPTIONS, OTHERHOST
 from netsim.wire.frame import Frame
 from netsim.wire.ipv4 import parse_ipv4
@@ -46,7 +46,7 @@ def words(frame: Frame) -> str:
 
 
 class PacketFollower:
-    """Builds the Life of the packet whose first frame is `root`. `life.complete` tells when there is no more to come."""
+    """Builds the Life of the packet whose first frame is `root`; `life.complete` once there is no more to come."""
 
     def __init__(self, bus: Bus, root: int, *, places: Places | None = None, wire: WireOf | None = None) -> None:
         self.life = Life(root, "")
@@ -116,9 +116,13 @@ class PacketFollower:
             dst = ends.dst if ends else str(header.daddr)
             decided = next((each for each in reversed(self._outputs.get(r.node, ())) if each.dst == dst), None)
             if decided is not None:
-                stage.t = min(stage.t, decided.t)
-                stage.facts[0].t = stage.t
-                stage.facts.append(route_fact(decided, self._places))
+                fact = route_fact(decided, self._places)
+                resolved = any(n.t == r.t and n.old == "INCOMPLETE" for n in self._neigh.get((r.node, r.dev), ()))
+                if resolved:
+                    stage.t = stage.facts[0].t = decided.t  # made then, and kept until the neighbour answered
+                elif decided.t < r.t:
+                    fact = remembered(fact, decided, r.t)
+                stage.facts.append(fact)
             for verdict in self._hooks.get(r.node, ()):
                 if decided is not None and verdict.t == decided.t:
                     stage.facts.append(self._hook_fact(verdict))
@@ -154,12 +158,12 @@ class PacketFollower:
         took, size = r.t - sent, len(r.frame.octets)
         serial = -(-size * 8 * NS_PER_S // wire.rate) if wire.rate else 0
         waited = took - serial - wire.delay
-        parts = [f"{format_duration(serial)} for {size} octets"] if serial else []
+        parts = [f"{span(serial)} for {size} octets"] if serial else []
         if wire.delay:
-            parts.append(f"{format_duration(wire.delay)} on the way")
+            parts.append(f"{span(wire.delay)} on the way")
         if waited > 0:
-            parts.append(f"{format_duration(waited)} behind other frames or by jitter")
-        text = f"arrives at {r.dev} over {r.link} after {format_duration(took)}"
+            parts.append(f"{span(waited)} behind other frames or by jitter")
+        text = f"arrives at {r.dev} over {r.link} after {span(took)}"
         data = {"dev": r.dev, "link": r.link, "took_ns": took, "serialisation_ns": serial, "queued_ns": max(0, waited)}
         return Fact(r.t, "arrived", text + (f": {', '.join(parts)}" if parts else ""), data=data)
 
@@ -179,10 +183,7 @@ class PacketFollower:
         for dst in (one.dst, other.dst):
             known = self._lookups.get((stage.node, stage.dev, one.src, dst))
             if known is not None:
-                fact = route_fact(known, self._places)
-                fact.text = f"no new decision, as at {clock(known.t)} for frame {known.uid}: {fact.text}"
-                fact.t = stage.t
-                fact.data["remembered"] = True
+                fact = remembered(route_fact(known, self._places), known, stage.t)
                 at = next((i for i, each in enumerate(stage.facts) if each.kind == "rule"), len(stage.facts))
                 stage.facts.insert(at, fact)
                 return
@@ -208,8 +209,8 @@ class PacketFollower:
         if found.fields:
             stage.facts.append(Fact(r.t, "header", ", ".join(found.fields)))
         if found.checksums:
-            first, *rest = found.checksums
-            stage.facts.append(Fact(r.t, "checksum", first, rest))
+            text = "checksums by RFC 1624, HC' = ~(~HC + ~m + m') for each changed word"
+            stage.facts.append(Fact(r.t, "checksum", text, list(found.checksums)))
 
     def _waited(self, stage: Stage, r: FrameSent) -> None:
         """Say how long the packet waited in the box for its neighbour."""
@@ -217,7 +218,7 @@ class PacketFollower:
             return
         moves = [n for n in self._neigh.get((r.node, r.dev), ()) if stage.t <= n.t <= r.t and n.new != n.old]
         whom = f" for the MAC of {moves[-1].dst}" if moves else ""
-        text = f"waits {format_duration(r.t - stage.t)}{whom}"
+        text = f"waits {span(r.t - stage.t)}{whom}"
         lines = [f"{clock(n.t)} {n.dst} {n.old} -> {n.new}: {n.cause}" for n in moves]
         told = {n.dst for n in moves}
         stage.facts = [fact for fact in stage.facts if fact.kind != "neigh" or fact.data["dst"] not in told]
@@ -319,7 +320,7 @@ class PacketFollower:
     def _end(self, uid: int, t: Ns, node: str, fact: Fact) -> None:
         stage = self._stages.get(uid)
         if stage is not None and t > stage.t:
-            stage.facts.append(Fact(stage.t, "wait", f"waits {format_duration(t - stage.t)} in the box"))
+            stage.facts.append(Fact(stage.t, "wait", f"waits {span(t - stage.t)} in the box"))
         self.life.endings.append(fact)
         self._last_end = (t, node, fact)
         self._open.discard(uid)
@@ -331,6 +332,6 @@ class PacketFollower:
     def _flow(self, r: FlowDelivered) -> None:
         if self._last_end is not None and self._last_end[:2] == (r.t, r.node):
             fact = self._last_end[2]
-            fact.text += f": unit {r.seq} of flow {r.flow}, {format_duration(r.latency)} after it was sent"
+            fact.text += f": unit {r.seq} of flow {r.flow}, {span(r.latency)} after it was sent"
             fact.data |= {"flow": r.flow, "unit": r.seq, "latency_ns": r.latency}
             self._last_end = None

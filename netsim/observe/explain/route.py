@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from netsim.observe.explain.facts import Fact, Places
+from netsim.observe.explain.facts import Fact, Places, clock
 from netsim.trace.records import Candidate, RouteLookup
+from netsim.units import Ns
 
 SEED = "Alternative Routes and Dead Gateway Detection for Linux"
 REROUTE = (
@@ -23,8 +24,8 @@ def route_fact(r: RouteLookup, places: Places) -> Fact:
     lines = []
     if r.lsrc:
         lines.append(
-            f"asked in PRE_ROUTING as if it came from {r.lsrc}, the masquerade address that its connection has since its "
-            f"first packet (not from {r.src}): so it stays with the provider that {r.lsrc} belongs to"
+            f"asked in PRE_ROUTING as if it came from {r.lsrc} (not {r.src}): the masquerade address that its "
+            f"connection has since its first packet, so that it stays with the provider that {r.lsrc} belongs to"
         )
         lines.append(f"source: {REROUTE}")
     if len(r.candidates) > 1 or (r.candidates and r.candidates[0].neigh != "not asked"):
@@ -46,6 +47,15 @@ def route_fact(r: RouteLookup, places: Places) -> Fact:
     else:
         text = f"routed by {rule}table {r.table}: {answer}"
     return Fact(r.t, "route", text, lines, where, data)
+
+
+def remembered(fact: Fact, r: RouteLookup, now: Ns) -> Fact:
+    """Say that a decision was not made again: a cache, a socket or a flow's memory had it."""
+    whose = f" for frame {r.uid}" if r.uid else ""
+    fact.text = f"no new decision, as at {clock(r.t)}{whose}: {fact.text}"
+    fact.t = now
+    fact.data["remembered"] = True
+    return fact
 
 
 def _choice(memory: int) -> str:

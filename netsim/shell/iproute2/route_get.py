@@ -178,7 +178,10 @@ def _print_route(printer: Printer, answer: RouteAnswer, options: Options, *, uid
         printer.any("table", f"table {names.table_name(answer.table)} ", names.table_name(answer.table))
     if answer.prefsrc:
         printer.any("prefsrc", f"src {ip_str(answer.prefsrc)} ", ip_str(answer.prefsrc))
-    printer.json("flags", [])
+    if "mc" in answer.cache:  # RTCF_MULTICAST has the bit of RTM_F_OFFLOAD_FAILED, and the tool prints it as that
+        printer.any("flags", "rt_offload_failed ", ["rt_offload_failed"])
+    else:
+        printer.json("flags", [])
     if answer.mark:
         mark = f"{answer.mark:#x}" if answer.mark >= 16 else str(answer.mark)
         printer.any("mark", f"mark {mark} ", mark if answer.mark >= 16 else answer.mark)

@@ -159,7 +159,8 @@ class _Session:
     def _send_file(self, size: int) -> Story:
         """Send a file over the data connection that PORT or PASV arranged."""
         if self._target is not None:
-            data = Stream.open(self._stream.node)
+            here = self._stream.conn.partition(":")[0]
+            data = Stream.open(self._stream.node, src=parse_ip(here))  # the address that the client knows
             data.begin(*self._target)
             yield from data.established()
         elif self._accepted is not None:

@@ -30,6 +30,7 @@ class UdpServer:
         self.short: list[int] = []
         self._counts: defaultdict[int, int] = defaultdict(int)
         self._fd = -1
+        self._receive = Receive(fd=-1)
 
     def serve(self, number: int, name: str, *, echo: bool, short: bool) -> None:
         """Take a flow in; `short` tells that its payloads carry no stamp."""
@@ -50,10 +51,11 @@ class UdpServer:
         if isinstance(bound, Refusal):
             raise SimulationError(f"{self.node.name} port {self.port}: {bound.strerror}")
         self._fd = fd
+        self._receive = Receive(fd=fd)  # asked once a datagram, always the same
         self.node.listen(fd, self._news)
 
     def _news(self, event: str) -> None:
-        datagrams = self.node.request(Receive(fd=self._fd))
+        datagrams = self.node.request(self._receive)
         if isinstance(datagrams, (Refusal, bytes)):
             return
         now = self.world.env.now

@@ -107,8 +107,8 @@ class ConnectionFlow(Flow):
 class TcpFlow(ConnectionFlow):
     """Each unit opens a connection, sends `size` octets and closes.
 
-    Held, each of its `flows` connections sends `size` each `every`; one that broke is opened again at its next interval,
-    as a keep-alive client does, and counts as a new connection.
+    Held, each of its `flows` connections sends `size` each `every`; one that broke is opened again at its next
+    interval, as a keep-alive client does, and counts as a new connection.
     """
 
     def __init__(

@@ -44,6 +44,7 @@ class UdpFlow(Flow):
         self._options = options
         self._sockets: list[tuple[int, int]] = []
         self._recent: deque[int] = deque()
+        self._names: dict[tuple[str, int, tuple[Ip, int]], str] = {}
         self._turn = 0
         self._unit = 0
 
@@ -113,7 +114,12 @@ class UdpFlow(Flow):
         unit = self.unit(self._unit)
         answer = self.node.request(Send(fd=fd, payload=self.stamp(unit, self._options.size), addr=addr, port=dport))
         if FlowSent in self.world.bus.wanted:
-            conn = f"{self.source(fd)}:{port}>{ip_str(addr)}:{dport}"
+            source = self.source(fd)
+            conn = self._names.get((source, port, destination), "")
+            if not conn:
+                if len(self._names) >= OPEN_SOCKETS:
+                    self._names.clear()
+                conn = self._names[source, port, destination] = f"{source}:{port}>{ip_str(addr)}:{dport}"
             now = self.world.env.now
             self.world.bus.publish(FlowSent(now, self.name, self.node.name, unit, self._options.size, conn))
         if isinstance(answer, Refusal):

@@ -20,20 +20,14 @@ if TYPE_CHECKING:
     from netsim.stack.neigh.entry import Neighbour
     from netsim.stack.sockets.datagram import DatagramSocket
 
-FIELDS = Struct("!16sHHH2sH12s")
-"""A frame up to its ports: Ethernet header with version and tos, length, id, fragment word, ttl with protocol, header
-checksum, addresses with ports. What is not a key of the flow stands alone."""
-NAT_FIELDS = Struct("!16s6s2sH12s2sH")
-"""The same for writing, with length, id and fragment word as they came, and the UDP length and checksum behind."""
-UDP_FIELDS = Struct("!16sHHH2sH12sHH")
-"""The same for a datagram made here."""
+FIELDS = Struct("!16sHHH2sH12sHH")
+"""A frame's first 42 octets: Ethernet header with version and tos, length, id, fragment word, ttl with protocol, header
+checksum, addresses with ports, UDP length and checksum (of TCP the sequence number). What is no key stands alone."""
 
 SHORTEST = ETH_HLEN + IP_HLEN + 8
 _PLAIN_HEADER = 0x45
-_UDP_LENGTH = ETH_HLEN + IP_HLEN + 4
-_UDP_CHECK = ETH_HLEN + IP_HLEN + 6
-_PAYLOAD = SHORTEST
 
+Fields = tuple[bytes, int, int, int, bytes, int, bytes, int, int]
 Key = tuple[bytes, int, bytes, bytes]
 """Ethernet header with version and tos, fragment word, ttl with protocol, addresses with ports."""
 
@@ -98,7 +92,7 @@ class Flow:
         """Go out as the frame `octets` did: its TTL, addresses and ports against those that came in."""
         _, _, last, ends = key
         self.out, self.neigh, self.header = out, neigh, header
-        self.head, _, _, _, self.last, _, self.ends = FIELDS.unpack_from(octets)
+        self.head, _, _, _, self.last, _, self.ends, _, _ = FIELDS.unpack_from(octets)
         self.translated = ends != self.ends
         self.sum_delta = join(*(delta32(_word(ends, at), _word(self.ends, at)) for at in range(0, 12, 4)))
         # The header's sum has the TTL's word and the addresses.
@@ -107,36 +101,34 @@ class Flow:
             *(delta32(_word(ends, at), _word(self.ends, at)) for at in (0, 4)),
         )
 
-    def intact(self, octets: bytes, length: int, ident: int, check: int) -> bool:
+    def intact(self, fields: Fields, octets: bytes) -> bool:
         """Tell whether header and, for UDP, length and checksum are what a receiver would take."""
+        _, length, ident, _, _, check, _, size, total = fields
         if (self.words + length + ident + check) % 0xFFFF:
             return False
         if not self.udp:
             return True
-        size = octets[_UDP_LENGTH] << 8 | octets[_UDP_LENGTH + 1]
         if size != length - IP_HLEN:
             return False
-        if not (octets[_UDP_CHECK] or octets[_UDP_CHECK + 1]):
+        if not total:
             return True
-        total = int.from_bytes(octets[_UDP_LENGTH:], "big")
-        return not ((total << 8 if size & 1 else total) + self.pseudo + size) % 0xFFFF
+        payload = int.from_bytes(octets[SHORTEST:], "big")
+        return not ((payload << 8 if size & 1 else payload) + self.pseudo + size + size + total) % 0xFFFF
 
-    def rewritten(self, octets: bytes, check: int) -> bytes:
+    def rewritten(self, fields: Fields, octets: bytes) -> bytes:
         """Return the frame that goes out for the one that came in; b"" when its UDP checksum needs the era's say.
 
         Every change is a constant of the flow, so it moves each checksum by a constant, too (wire/checksum.py).
         """
+        _, length, ident, fragment, _, check, _, size, total = fields
         check = (check - self.head_delta) % 0xFFFF
-        if not self.translated:
-            return b"".join((self.head, octets[16:22], self.last, check.to_bytes(2, "big"), octets[26:]))
-        total = octets[_UDP_CHECK] << 8 | octets[_UDP_CHECK + 1]
-        if total:  # 0: sent without a checksum, and so it stays
+        if self.translated and total:  # 0: sent without a checksum, and so it stays
             total = (total - self.sum_delta) % 0xFFFF
             if not total:
                 return b""
         return (
-            NAT_FIELDS.pack(self.head, octets[16:22], self.last, check, self.ends, octets[38:40], total)
-            + octets[_PAYLOAD:]
+            FIELDS.pack(self.head, length, ident, fragment, self.last, check, self.ends, size, total)
+            + octets[SHORTEST:]
         )
 
 
@@ -152,7 +144,7 @@ class Way:
     )  # fmt: skip
 
     def __init__(self, octets: bytes, out: Device, neigh: Neighbour, header: bytes, limit: int, epoch: int) -> None:
-        self.head, _, _, self.fragment, self.last, _, self.ends = FIELDS.unpack_from(octets)
+        self.head, _, _, self.fragment, self.last, _, self.ends, _, _ = FIELDS.unpack_from(octets)
         self.words = _sum(self.head[ETH_HLEN:]) + self.fragment + _sum(self.last) + _sum(self.ends[:8])
         self.pseudo = _sum(self.ends) + IPPROTO_UDP
         self.source = _word(self.ends, 0)
@@ -172,9 +164,7 @@ class Way:
             total <<= 8
         # As build_udp(): the pseudo header counts the length a second time.
         total = 0xFFFF - ((total + self.pseudo + size + size) % 0xFFFF or 0xFFFF) or 0xFFFF
-        return (
-            UDP_FIELDS.pack(self.head, length, ident, self.fragment, self.last, check, self.ends, size, total) + payload
-        )
+        return FIELDS.pack(self.head, length, ident, self.fragment, self.last, check, self.ends, size, total) + payload
 
 
 def key_of(frame: Frame) -> Key | None:
@@ -185,7 +175,7 @@ def key_of(frame: Frame) -> Key | None:
     octets = frame.octets
     if frame.bad or len(octets) < SHORTEST or octets[ETH_HLEN] != _PLAIN_HEADER:
         return None
-    head, length, _, fragment, last, _, ends = FIELDS.unpack_from(octets)
+    head, length, _, fragment, last, _, ends, _, _ = FIELDS.unpack_from(octets)
     if last[1] not in (IPPROTO_UDP, IPPROTO_TCP) or fragment & 0x3FFF or len(octets) != length + ETH_HLEN:
         return None
     return head, fragment, last, ends

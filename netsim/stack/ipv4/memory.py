@@ -1,17 +1,17 @@
 """The memory of one box's flows: the second packet of a flow is watched on its way, later ones go the same way by rote.
 
-Theory. What becomes of an undamaged UDP or TCP packet is a matter of its headers (flows.py, Key) and of the box's state.
-The state is of two kinds. The ground - routes and rules, devices and addresses, settings, netfilter's rules - has a
-generation each; when one moved, everything is forgotten. What single flows rest on - the link header of a neighbour,
-the status and expiry of a connection - is looked at with each packet. Nothing that would do more than renew its
-connection's expiry is repeated: the first and second packet of a flow, a neighbour that is not REACHABLE, a packet that
-moves its connection, one that is too long, damaged, or sent in pieces, goes the whole way, as does every packet where a
-rule, a callback or a helper might look at it. A repetition is kept only if it makes, of the packet watched, the very
-octets that went out. So there is one path; this file remembers where it led.
+Theory. What becomes of an undamaged UDP or TCP packet is a matter of its headers (flows.py, Key) and of the box's
+state. The state is of two kinds. The ground - routes and rules, devices and addresses, settings, netfilter's rules -
+has a generation each; when one moved, everything is forgotten. What single flows rest on - the link header of a
+neighbour, the status and expiry of a connection - is looked at with each packet. Nothing that would do more than
+renew its connection's expiry is repeated: the first and second packet of a flow, a neighbour that is not REACHABLE, a
+packet that moves its connection, one that is too long, damaged, or sent in pieces, goes the whole way, as does every
+packet where a rule, a callback or a helper might look at it. A repetition is kept only if it makes, of the packet
+watched, the very octets that went out. So there is one path; this file remembers where it led.
 
-The ground is compared only after something happened that could have moved it (`settled`): a call of the box that is not
-the repetition of a packet. Source: the idea is that of Linux's generation counters (rt_genid_ipv4(), fib_seq) and of
-its software flow table (net/netfilter/nf_flow_table_core.c), which starts from the second packet, too.
+The ground is compared only after something happened that could have moved it (`settled`): a call of the box that is
+not the repetition of a packet. Source: the idea is that of Linux's generation counters (rt_genid_ipv4(), fib_seq) and
+of its software flow table (net/netfilter/nf_flow_table_core.c), which starts from the second packet, too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Protocol
 from netsim.stack.device import Device
 from netsim.stack.dst import RTCF_DOREDIRECT, RTN_LOCAL, RTN_UNICAST, Route
 from netsim.stack.interfaces import Interfaces
-from netsim.stack.ipv4.flows import FIELDS, SHORTEST, Flow, Key, Trail, Way, key_of
+from netsim.stack.ipv4.flows import FIELDS, SHORTEST, Fields, Flow, Key, Trail, Way, key_of
 from netsim.stack.neigh.entry import Neighbour
 from netsim.stack.netfilter.hooks import (
     NF_INET_FORWARD,
@@ -48,10 +48,10 @@ from netsim.trace.records import Consumed
 from netsim.units import Ns
 from netsim.wire.ether import ETH_HLEN
 from netsim.wire.frame import Frame
-from netsim.wire.ipv4 import IP_HLEN
+from netsim.wire.ipv4 import IP_HLEN, IPPROTO_UDP
 
 MOST = 65_536
-"""How many flows of a device, ways of a socket, and keys seen once are remembered before all of a kind are forgotten."""
+"""How many flows of a device, ways of a socket and keys seen once are remembered before all of a kind are forgotten."""
 
 
 class Ground(Protocol):
@@ -141,16 +141,17 @@ class FlowMemory:
         size = len(octets)
         if size < SHORTEST or frame.bad:
             return False
-        head, length, ident, fragment, last, check, ends = FIELDS.unpack_from(octets)
+        fields: Fields = FIELDS.unpack_from(octets)
+        head, length, _, fragment, last, _, ends, _, _ = fields
         flow = flows.get((head, fragment, last, ends))
         if flow is None or size != length + ETH_HLEN or size > flow.limit:
             return False
         if not self.settled and not self._settle():
             return False
-        due = self._timers.next()
-        if due is not None and due < now:
+        heap = self._timers.heap
+        if heap and heap[0][0] < now:
             return False
-        if not frame.summed and not flow.intact(octets, length, ident, check):
+        if not frame.summed and not flow.intact(fields, octets):
             return False
         ct = flow.ct
         if ct is not None and (ct.status != flow.ct_status or ct.events or ct.timeout <= now):
@@ -161,7 +162,7 @@ class FlowMemory:
         else:
             if flow.neigh is None or flow.neigh.header is not flow.header:
                 return False
-            made = flow.rewritten(octets, check)
+            made = flow.rewritten(fields, octets)
             if not made:
                 return False
             out = flow.out
@@ -177,9 +178,6 @@ class FlowMemory:
         dev = flow.dev
         dev.rx_packets += 1
         dev.rx_bytes += size
-        timers = self._timers
-        if timers.seen < now - 1:
-            timers.seen = now - 1
         return True
 
     def _deliver(self, flow: Flow, taker: DatagramSocket, frame: Frame, length: int, now: Ns) -> bool:
@@ -211,6 +209,10 @@ class FlowMemory:
         key = key_of(frame)
         if key is None:
             return None
+        netfilter = self.netfilter
+        tracked = not netfilter.idle[NF_INET_PRE_ROUTING]
+        if tracked and (not netfilter.by_rote[NF_INET_PRE_ROUTING] or key[2][1] != IPPROTO_UDP):
+            return None  # `_ties` would say no at the end
         mark = hash((device, key))  # a clash lets a flow be watched a packet early, which nobody can tell
         if mark in self._seen:
             return Trail(key, device, frame)
@@ -240,8 +242,7 @@ class FlowMemory:
         made = entry.header + skb.data
         flow.leads(trail.key, out, entry, entry.header, made)
         flow.limit = ETH_HLEN + min(route.mtu or out.mtu, out.mtu)
-        check = frame.octets[24] << 8 | frame.octets[25]
-        if flow.rewritten(frame.octets, check) == made:
+        if flow.rewritten(FIELDS.unpack_from(frame.octets), frame.octets) == made:
             self._keep(trail, flow)
 
     def delivered(self, skb: Skb, *, now: Ns) -> None:

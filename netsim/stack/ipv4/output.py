@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from netsim.addr import Ip
 from netsim.stack.dst import Route
+from netsim.stack.errno import EPERM
 from netsim.stack.ipv4.context import Ipv4Context
 from netsim.stack.ipv4.fragment import fragment
 from netsim.stack.netfilter.hooks import NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING
@@ -38,21 +39,26 @@ class Output:
         skb.route = route
         return skb
 
-    def send(self, skb: Skb, *, now: Ns) -> None:
-        """Send a packet made here, its route attached. Mirrors ip_local_out()."""
+    def send(self, skb: Skb, *, now: Ns) -> int:
+        """Send a packet made here, its route attached; EPERM when a hook dropped it, else 0. Mirrors ip_local_out()."""
         ctx = self._ctx
         route = skb.route
         assert route is not None
         if not ctx.hooks.idle[NF_INET_LOCAL_OUT]:
             verdict = ctx.hooks.run(NF_INET_LOCAL_OUT, skb, None, route.dev, now=now)
             if verdict != NF_ACCEPT:
-                if verdict == NF_DROP:
-                    ctx.exit.drop(skb, skb.drop_reason or drop.NETFILTER_DROP, now=now, detail=skb.drop_detail)
-                return
-        self.output(skb, now=now)
+                return self._dropped(skb, verdict, now)
+        return self.output(skb, now=now)
 
-    def output(self, skb: Skb, *, now: Ns) -> None:
-        """Walk POST_ROUTING and leave by the route's device. Mirrors ip_output()."""
+    def _dropped(self, skb: Skb, verdict: int, now: Ns) -> int:
+        """End a packet that a hook did not accept. Source: nf_hook_slow(), "case NF_DROP: ... ret = -EPERM"."""
+        if verdict != NF_DROP:
+            return 0
+        self._ctx.exit.drop(skb, skb.drop_reason or drop.NETFILTER_DROP, now=now, detail=skb.drop_detail)
+        return EPERM
+
+    def output(self, skb: Skb, *, now: Ns) -> int:
+        """Walk POST_ROUTING and leave by the route's device; answers as `send`. Mirrors ip_output()."""
         ctx = self._ctx
         route = skb.route
         assert route is not None
@@ -61,22 +67,21 @@ class Output:
         if not ctx.hooks.idle[NF_INET_POST_ROUTING]:
             verdict = ctx.hooks.run(NF_INET_POST_ROUTING, skb, skb.dev, dev, now=now)
             if verdict != NF_ACCEPT:
-                if verdict == NF_DROP:
-                    ctx.exit.drop(skb, skb.drop_reason or drop.NETFILTER_DROP, now=now, detail=skb.drop_detail)
-                return
+                return self._dropped(skb, verdict, now)
             route = skb.route
             assert route is not None
             dev = route.dev
         if dev.loopback:
             ctx.exit.loop(skb, now=now)
-            return
+            return 0
         mtu = self._mtu(skb, route)
         if len(skb.data) > mtu or (skb.frag_max and len(skb.data) > skb.frag_max):
             self._fragment(skb, route, min(mtu, skb.frag_max or mtu), now=now)
-            return
+            return 0
         ctx.neigh.output(skb, dev, route.gateway or skb.daddr, now=now)
         if skb.trail is not None:
             ctx.memory.forwarded(skb, route, now=now)
+        return 0
 
     def _mtu(self, skb: Skb, route: Route) -> int:
         """Return what bounds this packet: a forwarded one ignores learned path MTUs."""

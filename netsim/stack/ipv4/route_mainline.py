@@ -38,6 +38,9 @@ from netsim.wire.icmp import ERROR_TYPES
 MEMO_MAX = 65_536
 """How many input decisions are remembered before all are forgotten."""
 
+ALL_HOSTS: Ip = 0xE0000001
+"""224.0.0.1, IGMP_ALL_HOSTS."""
+
 
 class MainlineRouting:
     """Decides for each packet anew, as the kernel does since 3.6.
@@ -338,7 +341,8 @@ class MainlineRouting:
     def _wide(self, daddr: Ip, out: Device, source: Ip) -> Route:
         """Send to many."""
         if is_multicast(daddr):
-            return Route(RTN_MULTICAST, out, 0, source, RTCF_MULTICAST, self.generation)
+            heard = RTCF_LOCAL if daddr == ALL_HOSTS else 0  # ip_check_mc_rcu(): every device that is up has joined it
+            return Route(RTN_MULTICAST, out, 0, source, RTCF_MULTICAST | heard, self.generation)
         return Route(RTN_BROADCAST, out, 0, source, RTCF_BROADCAST | RTCF_LOCAL, self.generation)
 
     def _to_self(self, source: Ip) -> Route:
@@ -370,7 +374,7 @@ class MainlineRouting:
                 saddr=0 if forwarded else flow.saddr, keep=result.index, story=story,
             )  # fmt: skip
             return not ipv4.fib_multipath_use_neigh
-        elif not result.prefixlen and result.table.defaults > 1 and result.kind == RTN_UNICAST:
+        if not result.prefixlen and result.table.defaults > 1 and result.kind == RTN_UNICAST:
             select_default(result, flow, self._parts.neigh, story)
             return False
         return True

@@ -16,7 +16,7 @@ from netsim.stack.netfilter.expect import Expectations
 from netsim.stack.netfilter.ftp import FtpHelper
 from netsim.stack.netfilter.helper import Helper
 from netsim.stack.netfilter.hooks import NF_INET_PRE_ROUTING, NF_IP_PRI_LAST, HookFn, Services
-from netsim.stack.netfilter.masq22 import MasqOther, MasqPorts, MasqTcp
+from netsim.stack.netfilter.masq22 import MasqFtp, MasqOther, MasqPorts, MasqTcp
 from netsim.stack.netfilter.masquerade import MainlineMasquerade, Masquerade, OldMasquerade
 from netsim.stack.netfilter.nat import MainlineNat, Nat, Traverse
 from netsim.stack.netfilter.nat24 import OldNat
@@ -43,7 +43,8 @@ class Parts:
 def build(services: Services, in_use: Callable[[bool], None], traverse: Traverse) -> Parts:
     """Build what `services.era.tracking` names. `in_use` hears when tracking starts and ends, `traverse` asks rules."""
     table = ConntrackTable(services, in_use)
-    ftp = FtpHelper(services)
+    ports = MasqPorts(table) if services.era.tracking == "2.2" else None
+    ftp = FtpHelper(services) if ports is None else MasqFtp(services, ports)
     helpers: Mapping[str, Helper] = MappingProxyType({ftp.name: ftp})
     table.expectations = Expectations(services, helpers, automatic=services.era.automatic_helpers)
     extra: tuple[tuple[int, int, HookFn], ...] = ()
@@ -51,7 +52,6 @@ def build(services: Services, in_use: Callable[[bool], None], traverse: Traverse
     masquerading = _masquerade(services, table)
     generic: Tracker
     nat: Nat
-    ports: MasqPorts | None = None
     if services.era.tracking == "2.2":
         other = MasqOther(table)
         trackers: Mapping[int, Tracker] = MappingProxyType(
@@ -59,7 +59,6 @@ def build(services: Services, in_use: Callable[[bool], None], traverse: Traverse
         )
         generic = other
         nat = OldNat(services, table, masquerading, traverse)
-        ports = MasqPorts(table)
     elif services.era.tracking == "2.4":
         trackers = MappingProxyType({
             IPPROTO_TCP: TcpTracker24(services, table), IPPROTO_UDP: UdpTracker24(services, table),

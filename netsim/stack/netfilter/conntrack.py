@@ -167,9 +167,7 @@ class ConntrackTable:
 
     def __iter__(self) -> Iterator[Conntrack]:
         """Yield entries, oldest first, expired ones too."""
-        return (
-            ct for ct, direction in list(self.entries.values()) if not direction or ct.tuple_orig == ct.tuple_reply
-        )
+        return (ct for ct, direction in list(self.entries.values()) if not direction or ct.tuple_orig == ct.tuple_reply)
 
     def taken(self, key: Key, ignored: Conntrack, now: Ns) -> bool:
         """Tell whether another connection answers to `key`. Source: nf_conntrack_tuple_taken()."""

@@ -30,6 +30,7 @@ from netsim.stack.netfilter.ct_requests import (
 )
 from netsim.stack.netfilter.ct_text import ConntrackInfo
 from netsim.stack.netfilter.expect import ExpectationInfo
+from netsim.stack.netfilter.helper import help_and_adjust
 from netsim.stack.netfilter.hooks import (
     HOOKS,
     NF_ACCEPT,
@@ -54,7 +55,7 @@ from netsim.stack.netfilter.hooks import (
     Services,
 )
 from netsim.stack.netfilter.reroute import route_me_harder
-from netsim.stack.netfilter.status import IP_CT_IS_REPLY, IP_CT_RELATED_REPLY, IP_CT_UNTRACKED, IPS_SEQ_ADJUST
+from netsim.stack.netfilter.status import IP_CT_UNTRACKED
 from netsim.stack.netfilter.tables import Tables
 from netsim.stack.outbox import Outbox
 from netsim.stack.ports import Exit, IcmpSender, LocalOutput, Rng, Routing
@@ -86,7 +87,7 @@ class Handle:
 class Netfilter:
     """All of it. `idle[hook]` is True while nothing is registered there; `handlers` maps requests to methods.
 
-    `by_rote[hook]` tells that only tracking and translation are, which do the same to all later packets of a connection.
+    `by_rote[hook]` tells that only tracking and translation are, which do the same to all later packets of a flow.
     `generation` counts changes of what is registered and of rules.
     """
 
@@ -234,13 +235,10 @@ class Netfilter:
         ct: Conntrack | None = skb.ct
         if ct is None:
             return NF_ACCEPT
-        if (ct.helper is not None or ct.seqadj is not None) and skb.ctinfo != IP_CT_RELATED_REPLY:
-            if ct.helper is not None:
-                verdict = ct.helper.help(skb, ct, now)
-                if verdict != NF_ACCEPT:
-                    return verdict
-            if ct.seqadj is not None and ct.status & IPS_SEQ_ADJUST:
-                ct.seqadj.adjust(skb, 1 if skb.ctinfo >= IP_CT_IS_REPLY else 0)
+        if ct.helper is not None or ct.seqadj is not None:
+            verdict = help_and_adjust(skb, ct, now)
+            if verdict != NF_ACCEPT:
+                return verdict
         return self.conntrack.confirm(skb, now)
 
     # Devices and addresses

@@ -111,6 +111,14 @@ class Expectations:
                 return expected
         return None
 
+    def awaits(self, key: Key, now: Ns) -> bool:
+        """Tell whether `take` would find one."""
+        if not self.count:
+            return False
+        src, _, dst, dport, proto, zone = key
+        awaited = self._awaited.get((dst, dport, proto, zone), ())
+        return any(expected.expires > now and expected.src in (0, src) for expected in awaited)
+
     def free(self, dst: Ip, dport: int, proto: int, master: Conntrack, now: Ns) -> bool:
         """Tell whether nobody else expects a connection to that endpoint. Source: __nf_ct_expect_check()."""
         return all(

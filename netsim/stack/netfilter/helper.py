@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from netsim.stack.netfilter.hooks import NF_ACCEPT, NF_DROP
+from netsim.stack.netfilter.status import IP_CT_IS_REPLY, IP_CT_RELATED_REPLY, IPS_SEQ_ADJUST
 from netsim.stack.skb import Skb
 from netsim.units import Ns
 
@@ -27,3 +29,17 @@ class Helper(Protocol):
     def help(self, skb: Skb, ct: Conntrack, now: Ns) -> int:
         """Read (and under NAT rewrite) a packet that leaves; NF_DROP for one that must come again."""
         ...
+
+
+def help_and_adjust(skb: Skb, ct: Conntrack, now: Ns) -> int:
+    """Let a connection's helper read a packet that is about to leave, and shift its numbers. Mirrors nf_confirm()."""
+    if skb.ctinfo == IP_CT_RELATED_REPLY:
+        return NF_ACCEPT
+    if ct.helper is not None:
+        verdict = ct.helper.help(skb, ct, now)
+        if verdict != NF_ACCEPT:
+            return verdict
+    if ct.seqadj is not None and ct.status & IPS_SEQ_ADJUST:
+        whole = ct.seqadj.adjust(skb, 1 if skb.ctinfo >= IP_CT_IS_REPLY else 0)
+        return NF_ACCEPT if whole else NF_DROP
+    return NF_ACCEPT

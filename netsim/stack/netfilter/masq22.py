@@ -9,14 +9,16 @@ seed sections 2 and 6; route-patches 7.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from netsim.stack.netfilter.conntrack import Conntrack, ConntrackTable
 from netsim.stack.netfilter.ct_24 import LI, TcpTracker24
 from netsim.stack.netfilter.ct_proto import INVALID
 from netsim.stack.netfilter.ct_tcp import CL, CW, ES, FW, LA, SR, SS, TW
-from netsim.stack.netfilter.hooks import NF_ACCEPT
+from netsim.stack.netfilter.expect import Expectation
+from netsim.stack.netfilter.ftp import FtpHelper
+from netsim.stack.netfilter.hooks import NF_ACCEPT, Services
 from netsim.stack.netfilter.tuples import invert
 from netsim.stack.skb import IPPROTO_ICMP, IPPROTO_TCP, Skb
 from netsim.units import NS_PER_S, Ns
@@ -86,18 +88,49 @@ class MasqPorts:
         self._table = table
         self._next = PORT_MASQ_BEGIN
 
+    def __iter__(self) -> Iterator[int]:
+        """Yield each port of the range once, the next one first; what was yielded is used up."""
+        for _ in range(PORT_MASQ_END - PORT_MASQ_BEGIN):
+            port = self._next
+            self._next = port + 1 if port + 1 < PORT_MASQ_END else PORT_MASQ_BEGIN
+            yield port
+
     def take(self, ct: Conntrack, source: int, now: Ns) -> int:
         """Return the port (or ICMP id) for a connection masqueraded with `source`, 0 when none is free.
 
         Source: ip_masq_new().
         """
-        for _ in range(PORT_MASQ_END - PORT_MASQ_BEGIN):
-            port = self._next
-            self._next = port + 1 if port + 1 < PORT_MASQ_END else PORT_MASQ_BEGIN
+        for port in self:
             reply = invert(ct.tuple_orig._replace(src=source, sport=port))
             if reply is not None and not self._table.taken(reply, ct, now):
                 return port
         return 0
+
+
+class MasqFtp(FtpHelper):
+    """ip_masq_ftp: only what the inside announces (PORT) needs an entry, and it gets a port as any other does.
+
+    What a server announces (PASV) the inside connects to by a masqueraded connection like all others.
+    """
+
+    def __init__(self, services: Services, ports: MasqPorts) -> None:
+        super().__init__(services)
+        self._ports = ports
+
+    def _expect(
+        self, skb: Skb, ct: Conntrack, direction: int, kind: int, port: int, at: int, length: int, now: Ns
+    ) -> int:
+        if direction:
+            return NF_ACCEPT
+        return super()._expect(skb, ct, direction, kind, port, at, length, now)
+
+    def _find_port(self, expected: Expectation, now: Ns) -> bool:
+        """Source: masq_ftp_out(), net/ipv4/ip_masq_ftp.c (2.2): ip_masq_new() with IP_MASQ_F_NO_DPORT."""
+        for port in self._ports:
+            expected.dport = port
+            if self._add(expected, now):
+                return True
+        return False
 
 
 def damaged(skb: Skb) -> bool:

@@ -6,9 +6,10 @@ Source: net/netfilter/nf_conntrack_seqadj.c (6.x); linux-kernel 5.10.
 from __future__ import annotations
 
 from netsim.stack.netfilter.ct_window import ACK, U32
-from netsim.stack.skb import Skb
+from netsim.stack.skb import IPPROTO_TCP, Skb
+from netsim.wire.octets import Truncated
 from netsim.wire.rewrite import patch32
-from netsim.wire.tcp import TCPOPT_SACK, after, iter_options, option_octets
+from netsim.wire.tcp import TCP_HLEN, TCPOPT_SACK, after, iter_options, option_octets
 
 
 class Shift:
@@ -44,21 +45,36 @@ class SeqAdjust:
             shift.offset_before = shift.offset_after
             shift.offset_after += change
 
-    def adjust(self, skb: Skb, direction: int) -> None:
-        """Shift sequence, acknowledgement and SACK numbers of a TCP segment. Source: nf_ct_seq_adjust()."""
+    def adjust(self, skb: Skb, direction: int) -> bool:
+        """Shift sequence, acknowledgement and SACK numbers; False for a broken segment, which ends there.
+
+        An ICMP error that rides on the connection is left alone (Linux would write into it what is no sequence number).
+        Source: nf_ct_seq_adjust(), nf_ct_sack_adjust().
+        """
+        if skb.proto != IPPROTO_TCP:
+            return True
         data = skb.data
         at = (data[0] & 15) * 4
+        if len(data) < at + TCP_HLEN:
+            return False
         check_at = at + 16
         seq = int.from_bytes(data[at + 4 : at + 8], "big")
         shift = self.offset(direction, seq)
         if shift:
             patch32(data, at + 4, check_at, seq + shift & U32)
         if not data[at + 13] & ACK:
-            return
+            return True
         ack = int.from_bytes(data[at + 8 : at + 12], "big")
         back = self._unshift(not direction, ack)
         if back:
             patch32(data, at + 8, check_at, ack - back & U32)
+        try:
+            self._shift_sacks(data, at, check_at, direction)
+        except Truncated:
+            return False  # "no partial options"
+        return True
+
+    def _shift_sacks(self, data: bytearray, at: int, check_at: int, direction: int) -> None:
         for option in iter_options(option_octets(data, at)):
             if option.kind != TCPOPT_SACK:
                 continue

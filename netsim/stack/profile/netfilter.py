@@ -60,6 +60,7 @@ LINUX_22 = NetfilterEra(
     conntrack_stays=True,
     icmp_checksum=False,
     icmp_outer_must_fit=False,
+    automatic_helpers=True,
     masquerade_lookup="device",
     masquerade_forgets="never",
 )

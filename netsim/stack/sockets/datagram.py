@@ -33,7 +33,8 @@ class DatagramSocket:
 
     __slots__ = (
         "addr", "broadcast", "cached", "dev", "df", "errors", "fd", "ident", "kind", "last_source", "mark", "peer",
-        "peer_port", "port", "protocol", "queue", "queued_octets", "recverr", "sequence", "tos", "ttl", "waiting", "ways",
+        "peer_port", "port", "protocol", "queue", "queued_octets", "recverr", "sequence", "tos", "ttl", "waiting",
+        "ways",
     )  # fmt: skip
 
     def __init__(self, fd: int, kind: str, protocol: int, rng: Rng) -> None:
@@ -109,7 +110,9 @@ class DatagramSocket:
         skb.sock = self
         if route.steady:
             skb.trail = memory.watch_out(self, req)
-        sender.send(skb, now=now)
+        refused = sender.send(skb, now=now)
+        if refused:
+            return Refusal(refused)
         if skb.queued:
             self.waiting.append(skb)
         if req.confirm:

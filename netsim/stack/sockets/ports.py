@@ -22,8 +22,8 @@ class Sender(Protocol):
         """Make a packet of this box with its route attached."""
         ...
 
-    def send(self, skb: Skb, *, now: Ns) -> None:
-        """Send it through LOCAL_OUT and on."""
+    def send(self, skb: Skb, *, now: Ns) -> int:
+        """Send it through LOCAL_OUT and on; answers an errno, 0 when nobody objected."""
         ...
 
 

@@ -52,7 +52,7 @@ def test_check_warns_and_exits_0(cli, tmp_path):
     code, out, _ = cli("check", "x.yaml")
     assert code == 0
     assert "x.yaml:4:15: warning: events[0].at: 9s is not before the end of the run (5s)" in out
-    assert out.endswith("x.yaml: ok, 1 warnings\n")
+    assert out.endswith("x.yaml: ok, 1 warning\n")
 
 
 def test_check_as_json_has_every_problem_as_fields(cli, tmp_path):

@@ -34,7 +34,7 @@ class Bench:
         dst = b"\xff" * 6 if to == 0xFF else bytes((2, 0, 0, 0, 0, to))
         frame = Frame(dst + bytes((2, 0, 0, 0, 0, number)) + b"\x88\xb5" + bytes(46), self.world.next_uid())
         self.world.bus.publish(FrameSent(self.world.env.now, name, "eth0", frame))
-        self.link.send(end, frame)
+        self.link.send(end, frame, self.world.env.now)
         return frame
 
     def delivered(self) -> list[tuple[str, int]]:

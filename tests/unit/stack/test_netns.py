@@ -12,6 +12,7 @@ from netsim.stack.requests import (
     Bind,
     Connect,
     DelAddr,
+    DelLink,
     DumpAddrs,
     NewAddr,
     NewRoute,
@@ -195,6 +196,13 @@ def test_a_device_that_is_down_takes_nothing(pair):
     pair.do("b", SetLink(dev="eth0", up=False))
     ping(pair, "a", "10.0.0.2")
     assert {r.reason for r in pair.records(Dropped) if r.node == "b"} == {"DEV_DOWN"}
+
+
+def test_a_frame_for_a_device_that_went_while_it_was_under_way_is_dropped(pair):
+    pair.do("b", DelLink(dev="eth0"))
+    pair.boxes["b"].receive("eth0", Frame(bytes(60), 77), now=pair.at)
+    pair.settle()
+    assert [(r.reason, r.dev, r.uid) for r in pair.records(Dropped)] == [("DEV_GONE", "eth0", 77)]
 
 
 def test_addresses_of_a_subnet_follow_their_primary_or_take_its_place(wire):

@@ -9,26 +9,10 @@ Source: __mod_timer(), calc_wheel_index() (kernel/time/timer.c, 4.8 and later); 
 
 from __future__ import annotations
 
-from netsim.stack.timers import Callback, Timer, Timers
-from netsim.units import NS_PER_MS, Ns
+from netsim.stack.timers import JIFFY, Callback, Timer, Timers, wheel
+from netsim.units import Ns
 
-JIFFY: Ns = 4 * NS_PER_MS
-"""One tick at HZ 250, in Ns."""
-LVL_CLK_SHIFT = 3
-LVL_SIZE = 64
-LVL_DEPTH = 9
-
-
-def wheel(now: Ns, delay: Ns) -> Ns:
-    """Return the instant at which a timer set at `now` for `delay` (rounded up to jiffies) fires."""
-    clock = now // JIFFY
-    jiffies = -(-delay // JIFFY)
-    level = 0
-    while level < LVL_DEPTH - 1 and jiffies >= (LVL_SIZE - 1) << (level * LVL_CLK_SHIFT):
-        level += 1
-    shift = level * LVL_CLK_SHIFT
-    return (((clock + jiffies) >> shift) + 1 << shift) * JIFFY
-
+__all__ = ["JIFFY", "Alarm", "wheel"]
 
 class Alarm:
     """One timer of a socket. `due` is when it is wanted, None when it is off.
@@ -47,13 +31,13 @@ class Alarm:
 
     def set(self, now: Ns, delay: Ns) -> None:
         """Have it fire `delay` after `now`, as the wheel has it; an earlier setting is forgotten."""
-        self.due = at = wheel(now, delay)
+        self.due = at = self._timers.wheel(now, delay)
         timer = self._timer
         if timer is not None and timer.fn is not None:
             if timer.at <= at:
                 return
             timer.cancel()
-        self._timer = self._timers.arm(at, self._fire)
+        self._timer = self._timers.file(at, self._fire)
 
     def off(self) -> None:
         """Turn it off; harmless when it is."""
@@ -71,7 +55,7 @@ class Alarm:
         if due is None:
             return
         if due > now:
-            self._timer = self._timers.arm(due, self._fire)
+            self._timer = self._timers.file(due, self._fire)
             return
         self.due = None
         self._fn(now)

@@ -298,6 +298,7 @@ class TcpInput:
                 sock.rtt.measured(rtt_us, sock.snd_una, sock.snd_nxt)
         sock.retrans_at = -1
         sock.backoff = 0
+        sock.confirm = True  # an acknowledged SYN is forward progress: FLAG_SYN_ACKED, sk_dst_confirm()
         # RFC 5681 section 3.1, with Linux's allowance for one retransmission after 1 s.
         sock.cc.begin(1 if sock.total_retrans > 1 else TCP_INIT_CWND)
         sock.last_data_at = now

@@ -20,6 +20,7 @@ from netsim.trace.bus import Bus
 from netsim.trace.records import (
     CommandRun,
     ConnectionEvent,
+    Consumed,
     Dropped,
     FlowDelivered,
     FlowSent,
@@ -330,6 +331,32 @@ def test_the_ledger_balances() -> None:
     ledger.check(2)
     with pytest.raises(InternalError, match=r"2 frames have no end \(uids 3, 4\) but 0 are on a wire"):
         ledger.check(0)
+    ledger.check(2, 1)
+    with pytest.raises(InternalError, match=r"1 delivered frames have no end \(uids 9 at r\) but boxes hold 0"):
+        ledger.check(2, 0)
+
+
+def test_a_delivered_frame_ends_in_its_box_by_being_consumed_forwarded_or_dropped() -> None:
+    bus = Bus()
+    ledger = Ledger(bus)
+    for uid in (1, 2, 3):
+        publish(bus, FrameSent(0, "h1", "eth0", Frame(b"", uid)))
+        publish(bus, FrameDelivered(1, "r", "lan0", Frame(b"", uid), "lan"))
+    assert ledger.held_uids == [1, 2, 3]
+    publish(bus, Consumed(1, "r", "lan0", 1), FrameSent(1, "r", "wan0", Frame(b"", 4, 2), 2))
+    publish(bus, Dropped(1, "r", "lan0", "IP_INNOROUTES", 3, b""))
+    assert (ledger.consumed, ledger.forwarded, ledger.ended, ledger.held) == (1, 1, 1, 0)
+    ledger.check(1, 0)
+
+
+def test_an_answer_is_no_end_of_the_frame_it_answers() -> None:
+    bus = Bus()
+    ledger = Ledger(bus)
+    publish(bus, FrameSent(0, "h1", "eth0", Frame(b"", 1)), FrameDelivered(1, "r", "lan0", Frame(b"", 1), "lan"))
+    publish(bus, FrameSent(1, "r", "lan0", Frame(b"", 2, 1)))
+    assert ledger.held_uids == [1]
+    publish(bus, Consumed(1, "r", "lan0", 1))
+    ledger.check(1, 0)
 
 
 def test_a_frame_that_ends_twice_is_a_bug() -> None:
@@ -338,6 +365,23 @@ def test_a_frame_that_ends_twice_is_a_bug() -> None:
     publish(bus, FrameSent(0, "h1", "eth0", Frame(b"", 1)), FrameDelivered(1, "r", "lan0", Frame(b"", 1), "lan"))
     with pytest.raises(InternalError, match="frame 1 arrived at r:lan0 but was never sent, or ended before"):
         publish(bus, FrameDelivered(1, "r", "lan0", Frame(b"", 1), "lan"))
+
+
+@pytest.mark.parametrize(
+    ("again", "words"),
+    [
+        (Consumed(2, "r", "lan0", 1), "frame 1 was consumed by r and had its end before"),
+        (Dropped(2, "r", "lan0", "NO_SOCKET", 1, b""), r"frame 1 was dropped by r \(NO_SOCKET\) and had its end before"),
+        (FrameSent(2, "r", "wan0", Frame(b"", 2, 1), 1), "frame 1 was forwarded by r and had its end before"),
+    ],
+)
+def test_what_ends_twice_in_a_box_is_a_bug(again, words) -> None:
+    bus = Bus()
+    Ledger(bus)
+    publish(bus, FrameSent(0, "h1", "eth0", Frame(b"", 1)), FrameDelivered(1, "r", "lan0", Frame(b"", 1), "lan"))
+    publish(bus, Consumed(1, "r", "lan0", 1))
+    with pytest.raises(InternalError, match=words):
+        publish(bus, again)
 
 
 # -- egress, checksums

@@ -116,6 +116,14 @@ def test_sack_edges_are_shifted_too(kit, control):
     assert kit.sound(back)
 
 
+@pytest.mark.parametrize("options", [b"\x05\xdd\x01\x01", b"\x2c\x01\x00\x00", b"\x01\x01\x01\x05"])
+def test_a_segment_with_a_partial_option_ends_where_numbers_are_shifted(kit, control, options):
+    """nf_ct_sack_adjust(): "no partial options"; nf_confirm() drops what it cannot adjust."""
+    control.client(b"PORT 192,168,0,3,4,1\r\n")
+    assert control.client(b"", "A", options=options) == "POSTROUTING"
+    assert control.client(b"", "A", options=b"\x01\x01\x01\x00") != "POSTROUTING"
+
+
 def test_a_retransmitted_command_is_rewritten_again_and_shifts_once(kit, control):
     text, seq = b"PORT 192,168,0,3,4,1\r\n", control.sent
     first, again = control.client(text, seq=seq), control.client(text, seq=seq)

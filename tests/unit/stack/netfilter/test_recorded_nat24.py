@@ -6,8 +6,7 @@ Source: spec patched-nat (README, corrections).
 
 from __future__ import annotations
 
-import gzip
-import json
+import importlib.util
 import random
 from pathlib import Path
 
@@ -19,32 +18,24 @@ from netsim.stack.device import ETHER
 from netsim.stack.dst import RTN_LOCAL, RTN_UNICAST, Refused, Route
 from netsim.stack.errno import EINVAL
 from netsim.stack.interfaces import Interfaces
-from netsim.stack.netfilter.conntrack import Conntrack
 from netsim.stack.netfilter.core import Netfilter
-from netsim.stack.netfilter.ct_text import TCP_STATES
 from netsim.stack.netfilter.hooks import HOOK_CHAINS
-from netsim.stack.netfilter.nat_range import NF_NAT_RANGE_MAP_IPS, NF_NAT_RANGE_PROTO_SPECIFIED, NatRange
 from netsim.stack.netfilter.requests import NewChain
-from netsim.stack.netfilter.status import IPS_ASSURED, IPS_CONFIRMED, IPS_DYING, IPS_SEEN_REPLY
 from netsim.stack.outbox import Outbox
 from netsim.stack.profile import profile
 from netsim.stack.skb import Skb
 from netsim.stack.sysctl import Sysctl
 from netsim.stack.timers import Timers
-from netsim.units import NS_PER_MS
 from netsim.wire.ipv4 import decrement_ttl
 from netsim.wire.rewrite import resum
 
-TICK = 10 * NS_PER_MS
+_SPEC = importlib.util.spec_from_file_location("recorded24", Path(__file__).parent / "recorded24.py")
+recorded24 = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(recorded24)
+CTINFO, TICK, differences, parse_range = (
+    recorded24.CTINFO, recorded24.TICK, recorded24.differences, recorded24.parse_range
+)  # fmt: skip
 PROTO = {"icmp": 1, "tcp": 6, "udp": 17}
-DIRECTIONS = ("original", "reply")
-KINDS = ("src", "dst")
-CTINFO = ("ESTABLISHED", "RELATED", "NEW", "ESTABLISHED_REPLY", "RELATED_REPLY")
-DATA = Path(__file__).parents[3] / "data/netfilter/nat-2.4.jsonl.gz"
-
-
-def scripts():
-    return [json.loads(line) for line in gzip.decompress(DATA.read_bytes()).splitlines()]
 
 
 class Nothing:
@@ -211,9 +202,7 @@ class Machine:
         return {}
 
     def op_conntracks(self, op, result) -> dict:
-        live = [ct for ct in self.nf.conntrack if ct.timeout > self.now]
-        live.sort(key=lambda ct: (ct.tuple_orig.proto, ct.tuple_orig.src, ct.tuple_orig.dst, *ct.tuple_orig[1::2]))
-        return {"conntracks": [self.shown(ct) for ct in live]}
+        return {"conntracks": recorded24.listed(self.nf.conntrack, self.interfaces, self.now)}
 
     def op_packet(self, op, result) -> dict:
         indev = self.interfaces.named(op["iif"])
@@ -272,62 +261,16 @@ class Machine:
             "pre_rule": self.matched["PREROUTING"],
             "post_rule": self.matched.get("FORWARD", self.matched["POSTROUTING"]),
             "ctinfo": None if skb.ct is None else CTINFO[skb.ctinfo],
-            "conntrack": None if skb.ct is None else self.shown(skb.ct),
+            "conntrack": None if skb.ct is None else recorded24.shown(skb.ct, self.interfaces, self.now),
             "bytes_out": "same" if octets == op["bytes"] else octets,
         }  # fmt: skip
-
-    def shown(self, ct: Conntrack) -> dict:
-        confirmed = bool(ct.status & IPS_CONFIRMED)
-        alive = confirmed and not ct.status & IPS_DYING
-        return {
-            "original": ends(ct.tuple_orig), "reply": ends(ct.tuple_reply),
-            "tcp": TCP_STATES[ct.tcp.state] if ct.tcp is not None else None,
-            "seen_reply": bool(ct.status & IPS_SEEN_REPLY), "assured": bool(ct.status & IPS_ASSURED),
-            "confirmed": confirmed, "timeout": (ct.timeout - self.now) // TICK if alive else None,
-            "masq_dev": self.interfaces.index(ct.masq_index).name if ct.masq_index else None,
-            "maps": [
-                [DIRECTIONS[m[0]], "POST" if m.hook == 4 else "PRE", KINDS[m.maniptype], ip_str(m.ip), m.proto_part]
-                for m in ct.manips
-            ],
-        }  # fmt: skip
-
-
-def ends(one) -> list:
-    if one.proto == 1:
-        return [ip_str(one.src), ip_str(one.dst), {"id": one.icmp_id, "type": one.icmp_type, "code": one.icmp_code}]
-    return [ip_str(one.src), ip_str(one.dst), one.sport, one.dport]
-
-
-def parse_range(text: str) -> NatRange:
-    addresses, _, ports = text.partition(":")
-    flags, low_ip, high_ip, low, high = 0, 0, 0, 0, 0
-    if addresses:
-        flags |= NF_NAT_RANGE_MAP_IPS
-        first, _, last = addresses.partition("-")
-        low_ip, high_ip = parse_ip(first), parse_ip(last or first)
-    if ports:
-        flags |= NF_NAT_RANGE_PROTO_SPECIFIED
-        first, _, last = ports.partition("-")
-        low, high = int(first), int(last or first)
-    return NatRange(flags, low_ip, high_ip, low, high)
-
-
-def differences(want, got, path="") -> list[str]:
-    """List where `got`'s keys differ from the recording; keys that only the recording has are not ours to answer."""
-    if isinstance(got, dict) and isinstance(want, dict):
-        return [line for key in got for line in differences(want.get(key), got[key], f"{path}.{key}")]
-    if isinstance(got, list) and isinstance(want, list) and len(got) == len(want):
-        return [
-            line for at, (w, g) in enumerate(zip(want, got, strict=True)) for line in differences(w, g, f"{path}[{at}]")
-        ]
-    return [] if want == got else [f"{path}: recorded {want!r}, computed {got!r}"]
 
 
 def replay(script) -> list[str]:
     machine = Machine(script.get("kernel", "linux-2.4-routes"))
     for number, op in enumerate(script["ops"]):
         if not hasattr(machine, "op_" + op["op"].replace("-", "_")):
-            continue
+            continue  # routing ops: its answers are the recording's
         found = differences(op["result"], machine.run(op))
         if found:
             return [f"{script['name']} op {number}: {line}" for line in found]
@@ -336,5 +279,5 @@ def replay(script) -> list[str]:
 
 @pytest.mark.slow
 def test_every_packet_of_the_recorded_scripts_comes_out_as_it_did():
-    wrong = {script["name"]: found for script in scripts() if (found := replay(script))}
+    wrong = {script["name"]: found for script in recorded24.scripts() if (found := replay(script))}
     assert not wrong, "\n".join(line for found in list(wrong.values())[:5] for line in found)
