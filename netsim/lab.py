@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from netsim.addr import parse_ip, parse_mac
 from netsim.errors import ConfigError, Problem, SimulationError
-from netsim.lab_setup import Refused, configure, create_devices
+from netsim.lab_setup import Refused, configure, create_devices, line_spec
 from netsim.seeds import Seed
 from netsim.shell.tool import CommandResult
 from netsim.sim import failures
@@ -23,7 +23,6 @@ from netsim.sim.apps.build import Applications, Destination, FlowSpec
 from netsim.sim.apps.ports import DEFAULT_PORTS
 from netsim.sim.callbacks import Callback, adapt, hook_number
 from netsim.sim.clock import STEP, Environment
-from netsim.sim.impair import LineSpec
 from netsim.sim.link import Link
 from netsim.sim.node import Node
 from netsim.sim.tools.script import run_line, run_script, takes_time
@@ -31,7 +30,7 @@ from netsim.sim.world import World
 from netsim.stack.profile import profile
 from netsim.stack.requests import NewLink
 from netsim.topology.graph import from_graph
-from netsim.topology.model import Direction, Topology
+from netsim.topology.model import Topology
 from netsim.topology.ports import Port, first_address, ports_of
 from netsim.trace.bus import Bus
 from netsim.trace.records import CommandRun, WorldEvent
@@ -99,8 +98,10 @@ class LabNode:
         if not takes_time(line):
             return self.node.sh(line)
         env = self.node.world.env
-        answer: CommandResult = env.run(env.process(run_line(self.node, line)))
-        return answer
+        story = env.process(run_line(self.node, line))
+        while not story.processed:
+            env.step()
+        return cast("CommandResult", story.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,8 +291,12 @@ class Lab:
             if address is None:
                 raise SimulationError(f"{host} has no address to send to")
             return Destination(addr=parse_ip(address), port=number, node=server or host)
+        try:
+            addr = parse_ip(host)
+        except ValueError:
+            raise SimulationError(f"no node {host!r}; there are: {', '.join(self.topology.nodes)}") from None
         owner = server or self._owners.get(host) or self._owner_by_hand(host)
-        return Destination(addr=parse_ip(host), port=number, node=owner)
+        return Destination(addr=addr, port=number, node=owner)
 
     def _owner_by_hand(self, address: str) -> str:
         """Return the node that was given an address by a command line, "" when none was."""
@@ -351,6 +356,8 @@ class Lab:
         if verb == "flap":
             link = self.link(target).link
             return lambda: failures.flap(world, link, **options)
+        if verb not in _ON_INTERFACE:
+            raise SimulationError(f"no verb {verb!r}")
         return self._on_interface(verb, self[node_name].node, dev)
 
     def _on_interface(self, verb: str, node: Node, dev: str) -> Callable[[], None]:
@@ -371,10 +378,8 @@ class Lab:
         if verb in {"plug", "unplug"}:
             act = failures.plug if verb == "plug" else failures.unplug
             return lambda: act(self.world, end)
-        if verb in {"mute", "unmute"}:
-            muting = failures.mute if verb == "mute" else failures.unmute
-            return lambda: muting(end)
-        raise SimulationError(f"no verb {verb!r}")
+        muting = failures.mute if verb == "mute" else failures.unmute
+        return lambda: muting(end)
 
     def _set_up_again(self, node: Node) -> None:
         """Set a booted box up as at the beginning; what it refuses this time is in the trace, as after any boot."""
@@ -393,6 +398,7 @@ class Lab:
 _ON_NODE: Mapping[str, Callable[[Node], None]] = MappingProxyType({
     "silence": failures.silence, "revive": failures.revive, "crash": failures.crash,
 })  # fmt: skip
+_ON_INTERFACE = ("up", "down", "remove", "create", "plug", "unplug", "mute", "unmute")
 _ON_LINK: Mapping[str, Callable[[World, Link], None]] = MappingProxyType({"cut": failures.cut, "join": failures.join})
 
 
@@ -408,9 +414,3 @@ def finish(answers: Iterable[CommandResult], done: Callable[[CommandResult], Non
     for answer in answers:
         rc, out, err = answer.rc, out + answer.stdout, err + answer.stderr
     done(CommandResult(out, err, rc))
-
-
-def line_spec(direction: Direction) -> LineSpec:
-    """Turn a topology's settings of one direction into the line's; what is not given is the line's default."""
-    given = {name: getattr(direction, name) for name in Direction.model_fields}
-    return LineSpec(**{name: value for name, value in given.items() if value is not None})

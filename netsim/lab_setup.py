@@ -1,4 +1,4 @@
-"""Setting a box up as its topology says: devices, sysctl, addresses with devices up, default route, command lines.
+"""Setting a box up as its topology says: devices, sysctl, addresses with devices up, default route, lines; and links.
 
 Source: design/scenario-format.md, "Order of set-up on every box"; "`conf.default.*` and `neigh.default.*` apply before
 devices exist, all others after"; "Set-up lines must succeed: a refusal is an input error in Linux's own words".
@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from netsim.addr import parse_mac, parse_prefix
 from netsim.shell.tool import CommandResult
+from netsim.sim.impair import LineSpec
 from netsim.sim.node import Node
 from netsim.stack.errno import Refusal
 from netsim.stack.requests import NewAddr, NewLink, SetLink
 from netsim.topology.commands import expand
+from netsim.topology.model import Direction
 from netsim.topology.model import Node as NodeSpec
 from netsim.topology.ports import Port, forwards
 
@@ -93,3 +95,9 @@ def _default(node: Node, spec: NodeSpec) -> Iterator[Refused]:
 def _lines(node: Node, spec: NodeSpec) -> Iterator[Refused]:
     for index, command in enumerate(expand(spec.run)):
         yield from _try(node, "run", index, command.text)
+
+
+def line_spec(direction: Direction) -> LineSpec:
+    """Turn a topology's settings of one direction into the line's; what is not given is the line's default."""
+    given = {name: getattr(direction, name) for name in Direction.model_fields}
+    return LineSpec(**{name: value for name, value in given.items() if value is not None})

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # How long until a dead gateway is noticed
 #
-# A router has two providers. One falls silent behind a live cable. How long do new connections still go there, when does
-# a busy old one move, and what do keep-alive pings and timers change? Each question is asked over many seeds, because
-# the answer depends on when the neighbour was last confirmed and on how long the kernel believes it (a draw).
+# A router has two providers. One falls silent behind a live cable. How long do new connections still go there, when
+# does a busy old one move, and what do keep-alive pings and timers change? Each question is asked over many seeds,
+# because the answer depends on when the neighbour was last confirmed and on how long the kernel believes it (a draw).
 #
 #     python notebooks/detection_times.py --seeds 200 --out notebooks
 #
@@ -13,25 +13,25 @@
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 
 from netsim import Lab, ms, sec
 from netsim.topology.model import Topology
 from netsim.trace.records import FlowDelivered, FlowSent, NeighChange
 
-ADDRESSES = 320
+ADDRESSES = 140
 """Places in the world: 2.2 and 2.4 remember a route by the two addresses, so that a new flow needs a new one."""
-SPACING = ms(500)
+SPACING = sec(1)
 LIMIT = 900
 
 KERNELS = ("linux-2.4", "linux-2.4-routes", "linux-6")
+ALIKE = ("linux-2.4-routes", "linux-6")
+"""Where no route is asked for, the patched 2.4 and the stock one do the same."""
 
 # %% [markdown]
 # ## The network and the timers
@@ -55,27 +55,40 @@ def timers(kernel: str, **knobs: int) -> dict[str, int]:
     return out
 
 
-DEFAULT: Mapping[str, int] = {}
-TUNED: Mapping[str, int] = {"believe": 5, "ask": 1, "look": 5}
+# %% [markdown]
+# The old kernels choose among two default routes. Today's does so for its own traffic only; for what it forwards, the
+# counterpart is one multipath route with `fib_multipath_use_neigh`.
+
+# %%
+ALTERNATIVES = """
+    ip route append default via 10.0.1.1 dev wan0
+    ip route append default via 10.0.2.1 dev wan1
+"""
+MULTIPATH = """
+    sysctl -w net.ipv4.fib_multipath_use_neigh=1 net.ipv4.fib_multipath_hash_policy=1
+    ip route add default nexthop via 10.0.1.1 dev wan0 nexthop via 10.0.2.1 dev wan1
+"""
 
 
-def network(kernel: str, knobs: Mapping[str, int]) -> Topology:
-    """Build host, router, two providers and a world of many addresses."""
-    world = [f"198.51.{100 + n // 200}.{1 + n % 200}/32" for n in range(ADDRESSES)]
-    back = "ip route add 192.168.0.0/24 via 10.{n}.0.1"
+def places(count: int) -> list[str]:
+    """Return addresses of the world."""
+    return [f"198.51.100.{1 + n}" for n in range(count)]
+
+
+def network(kernel: str, knobs: Mapping[str, int], addresses: int) -> Topology:
+    """Build host, router, two providers and a world of so many addresses."""
     return Topology.model_validate({
         "nodes": {
             "h1": {"addr": {"eth0": "192.168.0.3/24"}, "default": "192.168.0.1"},
             "router": {
                 "kernel": kernel, "sysctl": {"net.ipv4.ip_forward": 1, **timers(kernel, **knobs)},
                 "addr": {"lan0": "192.168.0.1/24", "wan0": "10.0.1.2/24", "wan1": "10.0.2.2/24"},
-                "run": "ip route append default via 10.0.1.1 dev wan0\nip route append default via 10.0.2.1 dev wan1\n",
+                "run": MULTIPATH if kernel == "linux-6" else ALTERNATIVES,
             },
             "isp1": {"addr": {"eth0": "10.0.1.1/24", "eth1": "10.1.0.2/24"}, "default": "10.1.0.1"},
             "isp2": {"addr": {"eth0": "10.0.2.1/24", "eth1": "10.2.0.2/24"}, "default": "10.2.0.1"},
             "world": {
-                "addr": {"eth0": "10.1.0.1/24", "eth1": "10.2.0.1/24", "lo": world}, "run": back.format(n=1).replace(
-                    "via 10.1.0.1", "via 10.1.0.2"),
+                "addr": {"eth0": "10.1.0.1/24", "eth1": "10.2.0.1/24", "lo": [f"{a}/32" for a in places(addresses)]},
             },
         },
         "links": {
@@ -90,7 +103,7 @@ def network(kernel: str, knobs: Mapping[str, int]) -> Topology:
 # ## One run
 #
 # The silence begins at a random instant between 90 and 150 s. `busy` is one old flow that goes on all the time, `fresh`
-# makes a new flow to a new address every half second. What counts is what arrives.
+# makes a new flow to a new address every second. What counts is what arrives.
 
 
 # %%
@@ -124,7 +137,7 @@ class Watch:
     """What a run's records say."""
 
     silent: int
-    revived: int
+    revived: int | None = None
     failed: int | None = None
     recovered: int | None = None
     lost: dict[str, list[int]] = field(default_factory=lambda: {"fresh": [], "busy": []})
@@ -136,7 +149,7 @@ class Watch:
             return
         if record.new == "FAILED" and self.failed is None:
             self.failed = record.t
-        if record.new == "REACHABLE" and record.t > self.revived and self.recovered is None:
+        if record.new == "REACHABLE" and self.revived is not None and self.recovered is None:
             self.recovered = record.t
 
     def sent(self, record: FlowSent) -> None:
@@ -150,39 +163,48 @@ class Watch:
 
     def last_lost(self, flow: str, until: int) -> int | None:
         """Return when the last packet of a flow that never came was sent, before `until`."""
-        return max((t for (name, _), t in self._waiting.items() if name == flow and self.silent <= t < until), default=None)
+        return max(
+            (t for (name, _), t in self._waiting.items() if name == flow and self.silent <= t < until), default=None
+        )
 
 
 def run(situation: Situation, kernel: str, knobs: Mapping[str, int], seed: int) -> Outcome:
     """Play one seed of a situation."""
     rng = random.Random(f"{situation.title}/{seed}")
     silent = sec(90) + rng.randrange(0, 6000) * ms(10)
-    end = silent + sec(situation.limit)
-    revived = end if situation.limit < LIMIT else silent + sec(10 * LIMIT)
-    watch = Watch(silent, revived)
-    topology = network(kernel, knobs)
-    with Lab.from_topology(topology, seed=seed) as lab:
+    watch = Watch(silent)
+    addresses = 1 if not situation.traffic or situation.limit >= LIMIT else ADDRESSES
+    with Lab.from_topology(network(kernel, knobs, addresses), seed=seed) as lab:
         lab.bus.subscribe((NeighChange,), watch.change)
         lab.bus.subscribe((FlowSent,), watch.sent)
         lab.bus.subscribe((FlowDelivered,), watch.arrived)
         for gateway in situation.ping:
-            start = sec(1) + rng.randrange(0, 300) * ms(10)
-            lab.flow(f"check-{gateway}", kind="ping", source="router", to=gateway, every=sec(situation.every), start=start)
+            start = sec(10) + rng.randrange(0, 300) * ms(10)
+            every = sec(situation.every)
+            lab.flow(f"check-{gateway}", kind="ping", source="router", to=gateway, every=every, start=start)
         if situation.traffic:
-            places = [f"198.51.{100 + n // 200}.{1 + n % 200}:9" for n in range(ADDRESSES)]
-            lab.flow("busy", source="h1", to=places[0], every=SPACING, start=sec(20), size=64)
-            if situation.limit < LIMIT:
-                lab.flow("fresh", source="h1", to=places[1:], every=SPACING, new_flows=True, start=silent - sec(2), size=64)
+            to = places(addresses)
+            lab.flow("busy", source="h1", to=to[0], every=SPACING, start=sec(5), size=64)
+            if addresses > 1:
+                start = silent - sec(4)
+                lab.flow("fresh", source="h1", to=to[1:], every=SPACING, new_flows=True, start=start, size=64)
         lab.event(situation.verb, situation.target, at=silent)
-        lab.run(until=end)
+        lab.run(until=silent)
+        end = silent + sec(situation.limit)
+        while lab.now < end:
+            lab.run(until=lab.now + sec(10))
+            if watch.failed is not None and situation.limit < LIMIT:
+                end = min(end, watch.failed + sec(15))
         outcome = Outcome(failed=since(silent, watch.failed))
         if situation.traffic:
-            outcome.avoided = moved(watch, "fresh", silent, end) if situation.limit < LIMIT else None
-            outcome.moved = moved(watch, "busy", silent, end)
-        if situation.limit < LIMIT and situation.ping:
-            lab.event("revive" if situation.verb == "silence" else "up", situation.target)
-            lab.run(until=end + sec(70))
-            outcome.recovered = since(end, watch.recovered)
+            outcome.avoided = moved(watch, "fresh", silent, lab.now) if addresses > 1 else None
+            outcome.moved = moved(watch, "busy", silent, lab.now) if addresses == 1 else None
+        if (watch.failed is not None and "10.0.1.1" in situation.ping and addresses > 1) or not situation.traffic:
+            watch.revived = lab.now
+            lab.event("revive", situation.target)
+            while watch.recovered is None and lab.now < watch.revived + sec(80):
+                lab.run(until=lab.now + sec(10))
+            outcome.recovered = since(watch.revived, watch.recovered)
     return outcome
 
 
@@ -192,11 +214,11 @@ def since(start: int, instant: int | None) -> float | None:
 
 
 def moved(watch: Watch, flow: str, silent: int, end: int) -> float | None:
-    """Return when the first packet was sent after which none was lost; None when the last one still was."""
+    """Return when the first packet was sent after which none was lost; None when even the last ones were."""
     last = watch.last_lost(flow, end)
     if last is None:
         return 0.0
-    return None if last > end - 3 * SPACING else (last + SPACING - silent) / 1e9
+    return None if last >= end - 5 * SPACING else (last + SPACING - silent) / 1e9
 
 
 # %% [markdown]
@@ -206,38 +228,169 @@ def moved(watch: Watch, flow: str, silent: int, end: int) -> float | None:
 BOTH = ("10.0.1.1", "10.0.2.1")
 SITUATIONS: Mapping[str, Situation] = {
     "traffic": Situation(
-        "traffic uses it, the other gateway is pinged", "2.4: 66 s; 6: 45 + 5 + 3 = 53 s", ping=("10.0.2.1",)
+        "traffic uses it, only the other gateway is pinged", "2.4: 66 s; 6: 45 + 5 + 3 = 53 s", ping=("10.0.2.1",)
     ),
     "pinged": Situation(
         "traffic uses it, both gateways are pinged every 3 s", "2.4: 45 + 30 + 11 = 86 s; 6: 53 s", ping=BOTH
     ),
     "ping-10": Situation(
-        "pings every 10 s, no traffic", "2.4: 75 + 10 + 11 = 96 s; 6: 45 + 10 + 8 = 63 s", ping=BOTH, every=10,
-        traffic=False,
+        "both pinged every 10 s, no traffic", "2.4: 75 + 10 + 11 = 96 s; 6: 45 + 10 + 8 = 63 s", ping=BOTH, every=10,
+        traffic=False, kernels=ALIKE,
     ),
     "ping-60": Situation(
-        "pings every 60 s, no traffic", "2.4: 75 + 60 + 11 = 146 s; 6: 45 + 60 + 8 = 113 s", ping=BOTH, every=60,
-        traffic=False, limit=180,
+        "both pinged every 60 s, no traffic", "2.4: 75 + 60 + 11 = 146 s; 6: 45 + 60 + 8 = 113 s", ping=BOTH, every=60,
+        traffic=False, limit=180, kernels=ALIKE,
     ),
-    "unpinged": Situation("the other gateway is never pinged", "2.4: never", limit=300 // 2),
+    "unpinged": Situation("traffic uses it, the other gateway is never pinged", "2.4: never; 6: 53 s"),
     "device-down": Situation("the device goes down", "at once", ping=BOTH, verb="down", target="router:wan0", limit=20),
     "cached": Situation(
-        "one busy old flow, both gateways pinged", "2.4: until the cached route goes", ping=BOTH, limit=LIMIT,
-        kernels=("linux-2.4-routes", "linux-6"),
+        "one busy old flow, both gateways pinged", "2.4: until the cached route goes, 600 s", ping=BOTH, limit=LIMIT,
+        kernels=("linux-2.4-routes",),
     ),
 }  # fmt: skip
 
 
-def jobs(seeds: int) -> Iterator[tuple[str, str, str, int]]:
-    """Yield (situation, kernel, timers, seed)."""
+KNOBS: Mapping[str, Mapping[str, int]] = {
+    "default": {}, "believe": {"believe": 5}, "ask": {"ask": 1}, "look": {"look": 5},
+    "believe and look": {"believe": 5, "look": 5}, "tuned": {"believe": 5, "ask": 1, "look": 5},
+}  # fmt: skip
+"""Timers by name, for the study of single knobs; "believe" is base_reachable_time, "ask" delay_first_probe_time."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to do."""
+
+    situation: str
+    kernel: str
+    knobs: str
+    seed: int
+
+
+def jobs(seeds: int) -> Iterator[Job]:
+    """Yield every run: the situations with the default timers and the tuned ones, then single knobs."""
     for name, situation in SITUATIONS.items():
         for kernel in situation.kernels:
             for words in ("default", "tuned"):
-                yield from ((name, kernel, words, seed) for seed in range(seeds))
+                yield from (Job(name, kernel, words, seed) for seed in range(seeds))
+    for kernel in ALIKE:
+        for words in ("believe", "ask", "look", "believe and look"):
+            if kernel != "linux-6" or "look" not in words:
+                yield from (Job("pinged", kernel, words, seed) for seed in range(seeds // 2))
 
 
-def play(job: tuple[str, str, str, int]) -> dict[str, float | None]:
-    """Run one job; the answer is plain data."""
-    name, kernel, words, seed = job
-    outcome = run(SITUATIONS[name], kernel, DEFAULT if words == "default" else TUNED, seed)
-    return vars(outcome)
+def play(job: Job) -> Outcome:
+    """Do one run."""
+    return run(SITUATIONS[job.situation], job.kernel, KNOBS[job.knobs], job.seed)
+
+
+Results = dict[tuple[str, str, str], list[Outcome]]
+
+
+def play_all(seeds: int, workers: int) -> Results:
+    """Do all runs; which process did which changes nothing."""
+    todo = list(jobs(seeds))
+    out: Results = {}
+    with ProcessPoolExecutor(workers) as pool:
+        for job, outcome in zip(todo, pool.map(play, todo, chunksize=10), strict=True):
+            out.setdefault((job.situation, job.kernel, job.knobs), []).append(outcome)
+    return out
+
+
+# %% [markdown]
+# ## The table and the picture
+
+
+# %%
+def told(times: list[float | None]) -> str:
+    """Say how times are distributed: "28 (9 to 52)" is the median and the extremes; "never" when some never came."""
+    seen = sorted(time for time in times if time is not None)
+    never = len(times) - len(seen)
+    if not seen:
+        return "never"
+    if seen[-1] == 0:
+        return "at once"
+    text = f"{median(seen):.0f} ({seen[0]:.0f} to {seen[-1]:.0f})"
+    return text if not never else f"{text}, never in {never} of {len(times)}"
+
+
+def table(results: Results) -> str:
+    """Return the table as Markdown."""
+    seeds = max(map(len, results.values()))
+    lines = [
+        f"| what happens (seconds over {seeds} seeds: median, extremes) | kernel | gateway FAILED "
+        "| new flows all avoid it | the same, tuned timers | a busy old flow moves | seen again after its return "
+        "| bound |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, situation in SITUATIONS.items():
+        for kernel in situation.kernels:
+            plain, tuned = results[name, kernel, "default"], results[name, kernel, "tuned"]
+            watched = situation.traffic and situation.limit < LIMIT
+            key = "avoided" if watched else "moved" if situation.traffic else "failed"
+            again = [each.recovered for each in plain]
+            cells = [
+                situation.title, kernel, told([e.failed for e in plain]) if situation.verb == "silence" else "-",
+                told([e.avoided for e in plain]) if watched else "-", told([getattr(e, key) for e in tuned]),
+                told([e.moved for e in plain]) if situation.limit >= LIMIT else "-",
+                told(again) if any(time is not None for time in again) else "-", situation.bound,
+            ]  # fmt: skip
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def knobs(results: Results) -> str:
+    """Return what single knobs do to the time until all new flows avoid the gateway, as Markdown."""
+    lines = ["| kernel | " + " | ".join(KNOBS) + " |", "|---|" + "---|" * len(KNOBS)]
+    for kernel in ALIKE:
+        found = (results.get(("pinged", kernel, words)) for words in KNOBS)
+        cells = ("-" if each is None else told([e.avoided for e in each]) for each in found)
+        lines.append(f"| {kernel} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def plot(results: Results, path: Path) -> None:
+    """Draw how many of the runs had noticed after so many seconds, with the bounds as lines."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 5.6), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    colours = {"linux-2.4-routes": "#487fb2", "linux-6": "#e6ac53"}
+    rows = (
+        ("pinged", "avoided", "traffic: all new flows avoid it", {"linux-2.4-routes": 86, "linux-6": 53}),
+        ("ping-10", "failed", "no traffic, pings every 10 s: FAILED", {"linux-2.4-routes": 96, "linux-6": 63}),
+    )
+    for ax, (name, key, title, bounds) in zip(axes, rows, strict=True):
+        for kernel, colour in colours.items():
+            for words, style in (("default", "-"), ("tuned", "--")):
+                times = sorted(t for e in results[name, kernel, words] if (t := getattr(e, key)) is not None)
+                share = [(n + 1) / len(times) for n in range(len(times))]
+                ax.step([0, *times], [0, *share], style, color=colour, where="post", label=f"{kernel}, {words}")
+            ax.axvline(bounds[kernel], color=colour, linewidth=0.8, linestyle=":")
+            ax.text(bounds[kernel], 0.02, f" {bounds[kernel]} s", color=colour, fontsize=8)
+        ax.set_title(title, fontsize=10)
+        ax.set_xlabel("seconds after the silence")
+        ax.grid(color="#f1f3f5")
+    axes[0].set_ylabel("share of runs")
+    axes[0].legend(fontsize=8, loc="center right")
+    figure.suptitle("How long until a dead gateway is noticed (dotted: the bound)", fontsize=11)
+    figure.savefig(path, dpi=120, metadata={"Software": None})
+
+
+# %%
+def main() -> None:
+    """Do all runs, write the picture, print the tables."""
+    parser = argparse.ArgumentParser(description="measure how long a dead gateway stays unnoticed")
+    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path())
+    asked = parser.parse_args()
+    results = play_all(asked.seeds, asked.workers)
+    plot(results, asked.out / "detection-times.png")
+    print(table(results))
+    print()
+    print(knobs(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -15,6 +15,7 @@ settings.load_profile("netsim")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files with what the code says now")
     parser.addoption("--chaos", type=int, default=0, metavar="N", help="let the chaos soak run N labs, not a few")
+    parser.addoption("--hostile", type=int, default=0, metavar="N", help="send N hostile frames in the slow test")
     parser.addoption("--chaos-seed", type=int, default=None, metavar="N", help="draw other labs than every time")
 
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from errno import EDQUOT, EFBIG, ENOSPC
 
 from netsim.errors import ConfigError, NetsimError
+
+_NO_ROOM = (ENOSPC, EDQUOT, EFBIG)  # where output goes is the person's choice, and no bug of netsim
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -38,6 +41,9 @@ def _tell(error: Exception) -> int:
     if isinstance(error, ConfigError):
         print(error, file=sys.stderr)
         return error.exit_code
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        print(f"netsim: cannot write: {error.strerror}", file=sys.stderr)
+        return 2
     if isinstance(error, NetsimError):
         print(f"netsim: {error}", file=sys.stderr)
     else:

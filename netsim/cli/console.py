@@ -11,6 +11,7 @@ import cmd
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 
 from netsim.cli.console_talk import Explainer, Watch, complete_words, event_of
@@ -30,18 +31,17 @@ _KEPT = 400_000
 _STEP = ms(100)
 _NOT_FOUND = 127
 _LINUX = (
-    "arp",
-    "cat",
-    "conntrack",
-    "echo",
-    "ifconfig",
-    "ip",
-    "ipchains",
-    "iptables",
-    "iptables-save",
-    "route",
-    "sysctl",
-)
+    "arp", "arping", "cat", "conntrack", "echo", "ifconfig", "ip", "ipchains", "iptables", "iptables-save", "ping",
+    "route", "sysctl", "traceroute",
+)  # fmt: skip
+
+
+def _let_words_hold_colons() -> None:
+    """Complete NODE:IFACE as one word."""
+    with suppress(ImportError):  # without readline there is no completion to speak of
+        import readline
+
+        readline.set_completer_delims(" \t\n;")
 
 
 class Console(cmd.Cmd):
@@ -92,6 +92,7 @@ class Console(cmd.Cmd):
         terminal = sys.stdin.isatty()
         self.use_rawinput = terminal
         if terminal:
+            _let_words_hold_colons()
             print(
                 f"{self.scenario.name}: {clock(self.lab.now)} of {clock(self.scenario.duration)}. help lists the words."
             )
@@ -100,7 +101,7 @@ class Console(cmd.Cmd):
                 self.cmdloop()
                 return
             except KeyboardInterrupt:
-                print()  # a half-typed line is thrown away, as in sh
+                print(f"\nstopped at {clock(self.lab.now)}")  # a ping, or a half-typed line
 
     def precmd(self, line: str) -> str:
         """Take comments away, as in a script."""
@@ -304,11 +305,11 @@ class Console(cmd.Cmd):
     def completenames(self, text: str, *_: object) -> list[str]:
         """Complete the first word of a line."""
         words: Iterable[str] = (*super().completenames(text), *VERBS, *_LINUX, *self.lab.topology.nodes)
-        return sorted({word for word in words if word.startswith(text)})
+        return sorted({f"{word} " for word in words if word.startswith(text)})
 
     def completedefault(self, text: str, line: str, *_: object) -> list[str]:
         """Complete the words behind an event, a console word or a Linux command."""
-        return complete_words(text, line, self.lab, self.scenario)
+        return [f"{word} " for word in complete_words(text, line, self.lab, self.scenario)]
 
     def __getattr__(self, name: str) -> object:
         """Complete behind the console's words as behind the others."""

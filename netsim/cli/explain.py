@@ -55,7 +55,7 @@ def explain(
 
     matching = compile_filter(filter_) if filter_ else None
     found: object
-    with progress(scenario.name) as bar:
+    with progress(f"{scenario.name}: looking") as bar:
         if neigh:
             node, dst, dev = _neighbour(neigh)
             explanation.known_node(scenario, node)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import TextIO
 
 from netsim.scenario.result import Result, Verdict
+from netsim.units import NS_PER_S, Ns
 
 _WIDTH = 72
 
@@ -56,14 +58,29 @@ def summary(result: Result) -> str:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[float], None] | None]:
-    """Show a bar while a run goes on, when standard error is a terminal; hands out what takes the fraction done."""
+def progress(title: str, duration: Ns = 0) -> Iterator[Callable[[float], None] | None]:
+    """Show a bar while work goes on, when standard error is a terminal; hands out what takes the fraction done.
+
+    With the `duration` of a run it also tells the virtual time reached and how many times faster than life it passes.
+    """
     if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=1.0)
-        yield lambda fraction: bar.update(task, completed=fraction)
+    started = monotonic()
+    name, reached = TextColumn("{task.description}"), TextColumn("{task.fields[reached]}")
+    columns = (name, BarColumn(), reached, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=1.0, reached="")
+
+        def tell(fraction: float) -> None:
+            said = f"{100 * fraction:.0f}%"
+            if duration:
+                now = duration * fraction / NS_PER_S
+                speed = now / max(monotonic() - started, 1e-3)
+                said = f"{now:.0f} of {duration / NS_PER_S:g} s, {speed:.0f} times real time"
+            bar.update(task, completed=fraction, reached=said)
+
+        yield tell

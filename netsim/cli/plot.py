@@ -42,7 +42,7 @@ def plot(
         from netsim.scenario.runner import run_scenario
 
         scenario = load(source, settings=settings(set_, seed))
-        with progress(scenario.name) as bar:
+        with progress(scenario.name, scenario.duration) as bar:
             result = run_scenario(scenario, progress=bar)
         folder = Path(out or ".")
     else:

@@ -24,7 +24,7 @@ def run(files: Files, out: Out = None, seed: Seed = None, json: Json = False, se
     results = []
     for file, scenario in zip(files, scenarios, strict=True):
         folder = None if out is None else Path(out) / Path(file).stem if len(files) > 1 else Path(out)
-        with progress(scenario.name) as bar:
+        with progress(scenario.name, scenario.duration) as bar:
             result = run_scenario(scenario, out=folder, progress=bar)
         results.append(result)
         if not json:

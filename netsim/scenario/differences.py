@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
+from netsim.errors import ConfigError, Problem
+from netsim.observe.textlog import format_record
 from netsim.scenario.result import Result
+from netsim.trace.records import from_json
 
 _LEFT_OUT = ("wall_s", "plots", "schema")
 
@@ -36,3 +43,28 @@ def _compare(one: Any, other: Any, path: str, out: list[str]) -> None:  # Any: J
 def _short(value: Any) -> str:  # Any: JSON values
     text = "nothing" if value is None else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def first_parting(one: str | Path, other: str | Path) -> dict[str, Any] | None:  # Any: JSON values
+    """Return the first record in which the traces of two run folders differ, as text; None without traces or parting.
+
+    Records are compared as the lines a person reads: frame numbers are no difference. Raises ConfigError for a trace
+    that cannot be read.
+    """
+    files = [Path(each) / "trace.jsonl" for each in (one, other)]
+    if not all(file.is_file() for file in files):
+        return None
+    for number, (a, b) in enumerate(zip_longest(*(_lines(file) for file in files), fillvalue="(no more records)"), 1):
+        if a != b:
+            return {"number": number, "a": a, "b": b}
+    return None
+
+
+def _lines(file: Path) -> Iterator[str]:
+    number = 0
+    try:
+        with file.open(encoding="utf-8") as stream:
+            for number, line in enumerate(stream, 1):  # noqa: B007  # the number is for the complaint below
+                yield format_record(from_json(json.loads(line)))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(Problem(str(file), number + 1, 1, "", f"no record of a trace: {error}")) from error

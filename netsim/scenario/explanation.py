@@ -23,6 +23,7 @@ from netsim.scenario.origins import Origins
 from netsim.scenario.runner import Progress, build_lab, file_expectations, file_timeline
 from netsim.shell.dispatch import run as run_shell
 from netsim.shell.tool import CommandResult
+from netsim.sim.tools.script import takes_time
 from netsim.stack.errno import Refusal
 from netsim.stack.netns import Netns
 from netsim.stack.profile import Profile
@@ -140,8 +141,11 @@ def answer_and_why(
     with run_until(scenario, listen, lambda: False, until=at) as lab:
         made.clear()
         asking = _AskingWhy(lab[node].node.box)
-        answer = run_shell(asking, line, now=lab.now)
-        lab[node].node.drain()
+        if takes_time(line):
+            answer = lab[node].sh(line)
+        else:
+            answer = run_shell(asking, line, now=lab.now)
+            lab[node].node.drain()
         places = Origins(scenario)
         facts = [route_fact(each, places) for each in made if each.node == node]
         if not facts:  # a route cache decides nothing, and says so

@@ -22,7 +22,7 @@ _FORMATS = (".svg", ".png")
 def _data(result: Result, name: str) -> Any:  # Any: JSON values
     if name not in result.plots:
         hint = "run the scenario with this version of netsim again"
-        raise ConfigError(Problem("<plot>", 0, 0, name, f"this result holds no data for the plot {name}", hint))
+        raise ConfigError(Problem("plot", 0, 0, "", f"this result holds no data for the plot {name}", hint))
     return result.plots[name]
 
 

@@ -142,7 +142,7 @@ class Result:
 
         draw: Callable[[Result], Figure] | None = PLOTS.get(name)
         if draw is None:
-            raise ConfigError(Problem("<plot>", 0, 0, name, f'no plot "{name}"', f"there are: {', '.join(PLOTS)}"))
+            raise ConfigError(Problem("plot", 0, 0, "", f'no plot "{name}"', f"there are: {', '.join(PLOTS)}"))
         return draw(self)
 
     def timing(self) -> Json:

@@ -1,13 +1,13 @@
 """conntrack 1.4.7: list, count, delete, flush, get and mark connections, by filters, with the tool's words.
 
 The lines themselves are stack/netfilter/ct_text.py's, because event records hold them too. Creating entries, watching
-events (they are records here) and XML are refused by name.
+events (they are records here; `event_text` prints those as `conntrack -E` would) and XML are refused by name.
 Source: conntrack-tools 1.4.7, src/conntrack.c; linux-kernel 6.4; recorded in tests/golden/conntrack.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -29,7 +29,8 @@ from netsim.stack.netfilter.ct_requests import (
 from netsim.stack.netfilter.ct_text import TCP_STATES, ConntrackInfo, list_line
 from netsim.stack.netfilter.expect import ExpectationInfo
 from netsim.stack.netfilter.status import IPS_ASSURED, IPS_DST_NAT, IPS_FIXED_TIMEOUT, IPS_SEEN_REPLY, IPS_SRC_NAT
-from netsim.units import Ns
+from netsim.trace.records import ConntrackEvent
+from netsim.units import NS_PER_S, Ns
 
 _SAYS = "conntrack v1.4.7 (conntrack-tools)"
 _TRY = "Try `conntrack -h' or 'conntrack --help' for more information."
@@ -53,7 +54,7 @@ _COMMANDS: Mapping[str, str] = MappingProxyType({
 })  # fmt: skip
 _REFUSED: Mapping[str, str] = MappingProxyType({
     "I": "creating entries is not modelled", "A": "creating entries is not modelled",
-    "E": "events are ConntrackEvent records; there is nothing to wait for here",
+    "E": "events are ConntrackEvent records; netsim.shell.conntrack.event_text prints them",
 })  # fmt: skip
 _OPTIONS: Mapping[str, str] = MappingProxyType({
     "-s": "src", "--src": "src", "--orig-src": "src", "-d": "dst", "--dst": "dst", "--orig-dst": "dst",
@@ -343,6 +344,19 @@ class ConntrackTool:
                 marked.append(replace(entry, mark=value))
             return marked
         return found
+
+
+def event_text(records: Iterable[ConntrackEvent], *, timestamp: bool = False, extended: bool = False) -> str:
+    """Print events as `conntrack -E [-o timestamp,extended]` does, instants counted from the run's beginning.
+
+    Source: event_cb(), src/conntrack.c (1.4.7); observed-linux 12 (case m1).
+    """
+    lines = []
+    for record in records:
+        stamp = f"[{record.t // NS_PER_S}.{record.t % NS_PER_S // 1000:06}]\t" if timestamp else ""
+        name = f"[{record.event}]"
+        lines.append(f"{stamp}{name:>9} {'ipv4     2 ' if extended else ''}{record.line}\n")
+    return "".join(lines)
 
 
 def _expectation_line(entry: ExpectationInfo) -> str:

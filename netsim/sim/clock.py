@@ -7,11 +7,12 @@ A light event costs 0.8 to 1.7 us where a process costs 8 to 19 us.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from typing import Any
 
 import simpy
+from simpy.core import EmptySchedule, StopSimulation
 from simpy.events import NORMAL, URGENT
 
 from netsim.errors import SimulationError
@@ -25,36 +26,47 @@ EXPECTATION = 50
 
 
 class LightEvent:
-    """Something in simpy's heap that is no simpy event: `fire(now)` is called when it is due, at `at`.
+    """What lies in simpy's heap: `fire(now)` is called when it is due, at `at`.
 
-    `run_to` asks for no more than that; for simpy's own step() it looks like an event with one callback. Subclasses set
-    their slots themselves, `at` too: one of them is made for each frame.
+    Subclasses set their slots themselves, `at` too: one of them is made for each frame.
     """
 
     __slots__ = ("at",)
 
     at: Ns
-    _ok = True
 
     def fire(self, now: Ns) -> None:
         """Happen."""
         raise NotImplementedError  # every light event does something else
 
-    @property
-    def callbacks(self) -> tuple[Callable[[LightEvent], None], ...]:
-        """What simpy's step() calls."""
-        return _FIRE
 
-    @callbacks.setter
-    def callbacks(self, processed: None) -> None:
-        """Let simpy's step() note that it was processed."""
+class _Own(LightEvent):
+    """One of simpy's own events in the heap: all that lie there fire alike, and the loop need not ask what they are."""
 
+    __slots__ = ("env", "event")
 
-def _fire(event: LightEvent) -> None:
-    event.fire(event.at)
+    def __init__(self, env: Environment, at: Ns, event: Any) -> None:  # Any: simpy types callbacks as Optional
+        self.env = env
+        self.at = at
+        self.event = event
 
+    def fire(self, now: Ns) -> None:
+        """Do what simpy's step() does with an event that is due.
 
-_FIRE = (_fire,)
+        A callback that ends the run (`run(until=event)`) leaves those behind it for the next run.
+        """
+        event = self.event
+        callbacks, event.callbacks = event.callbacks, None
+        for number, callback in enumerate(callbacks):
+            try:
+                callback(event)
+            except StopSimulation:
+                if rest := callbacks[number + 1 :]:
+                    event.callbacks = rest
+                    self.env.file(now, URGENT, self)
+                raise
+        if not event._ok and not hasattr(event, "_defused"):
+            raise event._value
 
 
 class Timer(LightEvent):
@@ -87,12 +99,17 @@ class Timer(LightEvent):
 
 
 class Environment(simpy.Environment):
-    """The clock of a world. `now` is Ns; a float delay raises SimulationError and names `sec()`."""
+    """The clock of a world. `now` is Ns; a float delay raises SimulationError and names `sec()`.
+
+    `heap` and `ids` are simpy's queue of (instant, priority, number, event) and its numbers, for links, which file an
+    event a frame.
+    """
 
     def __init__(self) -> None:
         super().__init__(0)
         self.events_run = 0
-        self._heap: list[Any] = self._queue  # simpy types its entries as its own events; light ones only look like them
+        self.heap: list[Any] = self._queue  # simpy types its entries as its own events; light ones only look like them
+        self.ids: Iterator[int] = self._eid
 
     @property
     def now(self) -> Ns:
@@ -109,19 +126,28 @@ class Environment(simpy.Environment):
         _check(delay)
         if priority == NORMAL:
             priority = STEP
-        heappush(self._heap, (self._now + delay, priority, next(self._eid), event))
+        at = self._now + delay
+        heappush(self.heap, (at, priority, next(self.ids), _Own(self, at, event)))
 
     def file(self, at: Ns, priority: int, event: LightEvent) -> None:
         """File a light event at an instant, its own `at`."""
-        heappush(self._heap, (at, priority, next(self._eid), event))
+        heappush(self.heap, (at, priority, next(self.ids), event))
 
     def at(self, at: Ns, fn: Callable[[], None], priority: int = STEP) -> Timer:
         """Call `fn()` at an instant that is not in the past."""
         if at < self._now:
             raise SimulationError(f"an event was filed for {at} ns, and it is {self._now} ns already")
         timer = Timer(at, fn)
-        heappush(self._heap, (at, priority, next(self._eid), timer))
+        heappush(self.heap, (at, priority, next(self.ids), timer))
         return timer
+
+    def step(self) -> None:
+        """Run the next event. Raises simpy's EmptySchedule when there is none."""
+        if not self.heap:
+            raise EmptySchedule
+        at, _, _, event = heappop(self.heap)
+        self._now = at
+        event.fire(at)
 
     def run(self, until: Any = None) -> Any:  # Any: simpy's own signature
         """Run as simpy does, to an event or an instant (which is left out, as simpy has it)."""
@@ -134,19 +160,14 @@ class Environment(simpy.Environment):
 
         The loop is simpy's step() without its calls: a third of the cost of an event would go there.
         """
-        queue = self._heap
+        queue = self.heap
         count = 0
         try:
             while queue and queue[0][0] <= until:
                 at, _, _, event = heappop(queue)
                 self._now = at
                 count += 1
-                try:
-                    fire = event.fire
-                except AttributeError:
-                    _process(event)
-                else:
-                    fire(at)
+                event.fire(at)
         finally:
             self.events_run += count
         self._now = until
@@ -157,25 +178,16 @@ class Environment(simpy.Environment):
         For a step that itself takes time (a command on a real box): wires go on meanwhile, the timeline waits.
         """
         waiting: list[Any] = []
-        while self._heap and self._heap[0][0] <= until:
-            entry = heappop(self._heap)
+        while self.heap and self.heap[0][0] <= until:
+            entry = heappop(self.heap)
             if entry[1] >= priority:
                 waiting.append(entry)
                 continue
             self._now = max(self._now, entry[0])
-            _process(entry[3])
+            entry[3].fire(entry[0])
         for entry in waiting:
-            heappush(self._heap, entry)
+            heappush(self.heap, entry)
         self._now = max(self._now, until)
-
-
-def _process(event: Any) -> None:  # Any: simpy types callbacks as Optional, and they are there until now
-    """Do what simpy's step() does with an event that is due."""
-    callbacks, event.callbacks = event.callbacks, None
-    for callback in callbacks:
-        callback(event)
-    if not event._ok and not hasattr(event, "_defused"):
-        raise event._value
 
 
 def _check(delay: object) -> None:

@@ -47,6 +47,8 @@ class Node:
         self._boots = 0
         self._timer: Timer | None = None
         self._armed = 0
+        self._hear_sent = world.bus.sinks_of(FrameSent)
+        self._hear_delivered = world.bus.sinks_of(FrameDelivered)
         self._listeners: dict[int, Listener] = {}
         self._draining = False
 
@@ -67,8 +69,10 @@ class Node:
             if Dropped in world.bus.wanted:
                 world.bus.publish(Dropped(now, self.name, end.dev, reason, frame.uid, frame.octets))
             return
-        if FrameDelivered in world.bus.wanted:
-            world.bus.publish(FrameDelivered(now, self.name, end.dev, frame, end.link.name))
+        if self._hear_delivered:
+            record = FrameDelivered(now, self.name, end.dev, frame, end.link.name)
+            for sink in self._hear_delivered:
+                sink(record)
         world.hops += 1
         self.box.receive(end.dev, frame, now=now)
         self._let_out(now)
@@ -132,18 +136,15 @@ class Node:
 
     def _let_out(self, now: Ns) -> None:
         """Empty the outbox; the usual case, one frame and nothing else, without the ceremony."""
-        box = self.box
-        outbox = box.outbox
-        if (
-            self._draining
-            or outbox.records
-            or outbox.wakes
-            or len(outbox.frames) != 1
-            or box.timers.armed != self._armed
-        ):
-            self.drain()
+        if self._draining:
+            return
+        outbox = self.box.outbox
+        frames = outbox.frames
+        usual = len(frames) == 1 and not outbox.records and not outbox.wakes
+        if usual and self.box.timers.armed == self._armed:
+            self._send(frames.pop(), now)
         else:
-            self._send(outbox.frames.pop(), now)
+            self.drain()
 
     def drain(self) -> None:
         """Empty the outbox: records to the bus, frames to the links, wake-ups to the applications; then re-arm.
@@ -188,8 +189,10 @@ class Node:
             return
         world.uids += 1
         out.uid = world.uids
-        if FrameSent in world.bus.wanted:
-            world.bus.publish(FrameSent(now, self.name, out.dev, out, out.through))
+        if self._hear_sent:
+            record = FrameSent(now, self.name, out.dev, out, out.through)
+            for sink in self._hear_sent:
+                sink(record)
         end.link.send(end, out, now)
 
     def _arm(self) -> None:

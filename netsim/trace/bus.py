@@ -27,6 +27,10 @@ class Bus:
             self._sinks.setdefault(cls, []).append(sink)
             self.wanted.add(cls)
 
+    def sinks_of(self, cls: type) -> list[Sink]:
+        """Return the live list of a type's sinks, for who publishes a record a frame: an empty one asks for none."""
+        return self._sinks.setdefault(cls, [])
+
     def publish(self, record: Record) -> None:
         """Hand a record to the sinks of its type."""
         for sink in self._sinks.get(record.__class__, ()):

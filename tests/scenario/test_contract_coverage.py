@@ -125,8 +125,10 @@ def test_every_plot_is_asked_for(scenarios: list[Scenario], plot: str) -> None:
     assert any(plot in scenario.observe.plot for scenario in scenarios)
 
 
-PICTURED = sorted(path for path in FOLDER.rglob("*.yaml") if path.parent.name != "kernel")
-"""The referee's scenarios in kernel/ are two or three boxes in a row."""
+PICTURED = sorted(
+    path for path in FOLDER.rglob("*.yaml") if path.parent.name in {FOLDER.name, "contract", "seed", "zoo"}
+)
+"""Elsewhere, two or three boxes in a row, or a topology file with a picture of its own."""
 
 
 @pytest.mark.parametrize("path", PICTURED, ids=lambda path: str(path.relative_to(FOLDER)))

@@ -219,6 +219,8 @@ def test_a_graph_and_overrides_make_labs_too():
         (lambda lab: lab["zz"], KeyError, "no node 'zz'; there are: a, b"),
         (lambda lab: lab.link("zz"), KeyError, "no link 'zz'; there are: l"),
         (lambda lab: lab.event("explode", "a:eth0"), SimulationError, "no verb 'explode'"),
+        (lambda lab: lab.event("silense", "a"), SimulationError, "no verb 'silense'"),
+        (lambda lab: lab.flow("w", source="a", to="c:80"), SimulationError, "no node 'c'; there are: a, b"),
         (lambda lab: lab.event("plug", "a:eth9"), SimulationError, "has no interface"),
         (lambda lab: lab["a"].netfilter.register("NOWHERE", None), SimulationError, "no hook 'NOWHERE'"),
     ],

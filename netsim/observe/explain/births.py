@@ -1,7 +1,7 @@
 """Which frame is which packet: every IP packet from its first frame on, numbered, and the packets of a flow.
 
-A frame made of another one is the same packet one hop further, unless that one had ended (then it is an answer) or the
-new one is an ICMP error about it.
+A frame that a received one goes on in is the same packet one hop further; one that is merely made because of it (an
+answer, an ICMP error) begins a packet of its own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netsim.addr import ip_str
-from netsim.observe.explain.change import ends_of, ip_packet, is_icmp_error
+from netsim.observe.explain.change import ends_of, ip_packet
 from netsim.observe.filter import Filter
 from netsim.trace.bus import Bus
 from netsim.trace.records import ConnectionEvent, Consumed, Dropped, FlowSent, FrameCopied, FrameDelivered, FrameSent
@@ -31,12 +31,14 @@ class Lineage:
         """Note that the packet in a frame ended where it was."""
         self._ended.add(uid)
 
-    def carries_on(self, frame: Frame) -> bool:
-        """Tell whether a frame is its parent's packet, one hop further."""
-        if not frame.parent or frame.parent in self._ended:
+    def carries_on(self, r: FrameSent) -> bool:
+        """Tell whether a frame is its parent's packet, one hop further; of fragments only one is told to be it."""
+        if r.through:
+            return True
+        if not r.frame.parent or r.frame.parent in self._ended:
             return False
-        packet = ip_packet(frame)
-        return packet is not None and not is_icmp_error(packet)
+        packet = ip_packet(r.frame)
+        return packet is not None and parse_ipv4(packet).is_fragment
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Births:
             bus.subscribe((FlowSent, ConnectionEvent), self._of_flow)
 
     def _sent(self, r: FrameSent) -> None:
-        if self._lineage.carries_on(r.frame) and r.frame.parent in self._root:
+        if self._lineage.carries_on(r) and r.frame.parent in self._root:
             self._carry(r.frame)
         else:
             self._born(Birth(r.t, r.node, r.dev, r.frame))

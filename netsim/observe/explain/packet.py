@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from netsim.addr import mac_str
 from netsim.observe.explain.births import Lineage
-from netsim.observe.explain.change import change, ends_of, ip_packet
+from netsim.observe.explain.change import change, ends_of, ip_packet, is_icmp_error
 from netsim.observe.explain.facts import Fact, Life, Nowhere, Places, Stage, Wire, clock, span
 from netsim.observe.explain.route import remembered, route_fact
 from netsim.trace.bus import Bus
@@ -84,7 +84,7 @@ class PacketFollower:
             return
         if frame.parent not in self._frames or r.node not in self._nodes_with(frame.parent):
             return
-        if not self._lineage.carries_on(frame):
+        if not self._lineage.carries_on(r):
             self.life.notes.append(f"{r.node} answers with frame {frame.uid}: {words(frame)}")
             return
         stage = self._stages[frame.parent]
@@ -195,7 +195,8 @@ class PacketFollower:
         if found.translated:
             told = next((fact for fact in stage.facts if fact.kind == "nat"), None)
             if told is None:
-                told = Fact(r.t, "nat", "translated", data={})
+                quotes = " as for the connection of the packet that it quotes" if is_icmp_error(before) else ""
+                told = Fact(r.t, "nat", f"translated{quotes}")
                 stage.facts.append(told)
                 known = self._mapped.get((stage.node, found.before))
                 if known is not None:

@@ -10,7 +10,7 @@ from netsim.sim.apps.flow import Flow
 from netsim.sim.node import Node
 from netsim.sim.world import World
 from netsim.stack.errno import Refusal
-from netsim.stack.requests import Bind, Close, Receive, Send, Socket, SocketOption
+from netsim.stack.requests import Bind, Close, Receive, Send, Socket, SocketName, SocketOption
 from netsim.trace.records import FlowSent
 from netsim.units import Ns
 
@@ -44,7 +44,7 @@ class UdpFlow(Flow):
         self._options = options
         self._sockets: list[tuple[int, int]] = []
         self._recent: deque[int] = deque()
-        self._names: dict[tuple[str, int, tuple[Ip, int]], str] = {}
+        self._names: dict[tuple[Ip, int, tuple[Ip, int]], str] = {}
         self._turn = 0
         self._unit = 0
 
@@ -54,16 +54,18 @@ class UdpFlow(Flow):
         self._recent.clear()
 
     def _send(self, sequence: int) -> None:
+        destinations = self._destinations
+        fresh = self._options.new_flows
         for lane in range(self._options.flows):
-            destination = self._destinations[self._turn % len(self._destinations)]
-            if self._options.new_flows:
+            if fresh:
+                destination = destinations[self._turn % len(destinations)]
                 self._turn += 1
                 socket = self._open(self._unit)
                 if socket is not None:
                     self._recent.append(socket[0])
             else:
-                destination = self._destinations[lane % len(self._destinations)]
-                socket = self._lane(lane)
+                destination = destinations[lane % len(destinations)]
+                socket = self._sockets[lane] if lane < len(self._sockets) else self._lane(lane)
             if socket is not None:
                 self._transmit(socket, destination)
             self._unit += 1
@@ -114,12 +116,14 @@ class UdpFlow(Flow):
         unit = self.unit(self._unit)
         answer = self.node.request(Send(fd=fd, payload=self.stamp(unit, self._options.size), addr=addr, port=dport))
         if FlowSent in self.world.bus.wanted:
-            source = self.source(fd)
+            name = self.node.request(SocketName(fd=fd))
+            source = 0 if isinstance(name, Refusal) else name[0]
             conn = self._names.get((source, port, destination), "")
             if not conn:
                 if len(self._names) >= OPEN_SOCKETS:
                     self._names.clear()
-                conn = self._names[source, port, destination] = f"{source}:{port}>{ip_str(addr)}:{dport}"
+                conn = f"{ip_str(source)}:{port}>{ip_str(addr)}:{dport}"
+                self._names[source, port, destination] = conn
             now = self.world.env.now
             self.world.bus.publish(FlowSent(now, self.name, self.node.name, unit, self._options.size, conn))
         if isinstance(answer, Refusal):

@@ -97,7 +97,7 @@ class _Run:
         self.errors = 0
         self.times: list[Ns] = []
         self._answered: set[int] = set()
-        self._began = node.world.env.now
+        self._began = self._last = node.world.env.now
 
     def go(self) -> Story:
         call, env = self.call, self.node.world.env
@@ -131,6 +131,7 @@ class _Run:
 
     def _request(self) -> Refusal | None:
         self.sent += 1
+        self._last = self.node.world.env.now
         call = self.call
         stamp = _STAMP.pack(self.node.world.env.now, self.sent & 0xFFFF)
         payload = stamp + bytes(call.size - len(stamp)) if call.size >= len(stamp) else bytes(call.size)
@@ -161,7 +162,9 @@ class _Run:
                 self.errors += 1
                 words = _UNREACHABLE.get(error.icmp_code, f"Dest Unreachable, Bad Code: {error.icmp_code}")
                 words = "Time to live exceeded" if error.icmp_type == 11 else words  # ICMP_TIME_EXCEEDED
-                self._line(f"From {ip_str(error.offender)} icmp_seq={self.sent} {words}")
+                quoted = error.payload
+                number = _STAMP.unpack_from(quoted)[1] if len(quoted) >= _STAMP.size else self.sent
+                self._line(f"From {ip_str(error.offender)} icmp_seq={number} {words}")
             return
         messages = self.node.request(Receive(fd=self.fd))
         now = self.node.world.env.now
@@ -185,7 +188,7 @@ class _Run:
             self.lines.append(text)
 
     def _text(self) -> str:
-        received, elapsed = len(self.times), self.node.world.env.now - self._began
+        received, elapsed = len(self.times), self._last - self._began
         errors = f", +{self.errors} errors" if self.errors else ""
         loss = f"{(self.sent - received) * 100 / self.sent:g}%"
         sums = f"{self.sent} packets transmitted, {received} received{errors}, {loss} packet loss"

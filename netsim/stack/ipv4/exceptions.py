@@ -14,20 +14,28 @@ from netsim.units import NS_PER_S, Ns
 
 REDIRECT_EXPIRES = 300 * NS_PER_S
 """ip_rt_gc_timeout: how long a redirect is obeyed."""
+MOST_LESSONS = 2048 * 5
+"""How much one path remembers; the oldest lesson makes room. Source: FNHE_HASH_SIZE, FNHE_RECLAIM_DEPTH."""
 
 
 class Exceptions:
-    """The lessons of one box. `seen` lists (path, destination) in the order they were first learnt, for the dump."""
+    """The lessons of one box. `_seen` holds the paths in the order that something was first learnt on them, for the dump.
+
+    Its keys are (id of the path, destination): the paths it holds stay alive, so no id is used twice.
+    """
 
     def __init__(self, sysctl: Sysctl) -> None:
         self._sysctl = sysctl
-        self._seen: list[tuple[Nexthop, Ip]] = []
+        self._seen: dict[tuple[int, Ip], Nexthop] = {}
 
     def _lesson(self, nexthop: Nexthop, daddr: Ip, now: Ns) -> Lesson:
         lesson = nexthop.lessons.get(daddr)
         if lesson is None:
+            if len(nexthop.lessons) >= MOST_LESSONS:
+                oldest = next(iter(nexthop.lessons))
+                del nexthop.lessons[oldest], self._seen[id(nexthop), oldest]
             lesson = nexthop.lessons[daddr] = Lesson()
-            self._seen.append((nexthop, daddr))
+            self._seen[id(nexthop), daddr] = nexthop
         elif lesson.expires <= now:
             lesson.gateway = lesson.mtu = 0
             lesson.mtu_locked = False
@@ -74,7 +82,7 @@ class Exceptions:
     def destinations(self, now: Ns) -> list[tuple[Ip, Ns]]:
         """Return the destinations something is known of, with the age of that, in order of learning."""
         found: dict[Ip, Ns] = {}
-        for nexthop, daddr in self._seen:
+        for (_, daddr), nexthop in self._seen.items():
             lesson = nexthop.lessons.get(daddr)
             if lesson is not None and lesson.expires > now:
                 found.setdefault(daddr, now - lesson.stamp)
@@ -82,6 +90,6 @@ class Exceptions:
 
     def flush(self) -> None:
         """Forget everything."""
-        for nexthop, _ in self._seen:
+        for nexthop in self._seen.values():
             nexthop.lessons.clear()
         self._seen.clear()

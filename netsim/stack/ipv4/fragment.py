@@ -20,6 +20,8 @@ MAX_PACKET = 65535
 LOCAL_USER = -1
 """Who reassembles for local delivery; hooks use their own number (IP_DEFRAG_LOCAL_DELIVER)."""
 IPOPT_COPY = 0x80
+QUEUE_OCTETS = 256
+"""What an incomplete packet takes beside its pieces (struct ipq, rounded)."""
 
 
 def fragment(packet: bytearray, mtu: int) -> Iterator[bytearray]:
@@ -81,6 +83,8 @@ class Reassembly:
     def __init__(self, ctx: Ipv4Context) -> None:
         self._ctx = ctx
         self._queues: dict[tuple[int, int, int, int, int], _Queue] = {}
+        self._memory = 0
+        ctx.sysctl.ipv4.ipfrag_high_thresh = ctx.era.frag_high_thresh
 
     def held(self) -> int:
         """Count the received frames that wait here."""
@@ -100,7 +104,13 @@ class Reassembly:
         ident = skb.data[4] << 8 | skb.data[5]
         key = (user, skb.saddr, skb.daddr, ident, skb.proto)
         queue = self._queues.get(key)
+        if self._memory > self._ctx.sysctl.ipv4.ipfrag_high_thresh:
+            self._evict(key, now=now)
         if queue is None:
+            if self._memory > self._ctx.sysctl.ipv4.ipfrag_high_thresh:
+                self._ctx.exit.drop(skb, drop.NOMEM, now=now, detail="fragments take ipfrag_high_thresh")
+                return False
+            self._memory += QUEUE_OCTETS
             timer = self._ctx.timers.arm(now + self._ctx.sysctl.ipv4.ipfrag_time, lambda at: self._expire(key, now=at))
             queue = self._queues[key] = _Queue(timer)
         reason = self._insert(queue, skb)
@@ -109,10 +119,10 @@ class Reassembly:
             if reason != drop.DUP_FRAG or not self._duplicate(queue, skb):
                 self._discard(key, reason, now=now)
             return False
+        self._memory += skb.truesize
         if queue.total < 0 or queue.received < queue.total:
             return False
-        del self._queues[key]
-        queue.timer.cancel()
+        self._forget(key)
         self._complete(queue, skb, now=now)
         return True
 
@@ -169,14 +179,29 @@ class Reassembly:
         last.reload()
 
     def _discard(self, key: tuple[int, int, int, int, int], reason: str, *, now: Ns) -> None:
+        for piece in self._forget(key).pieces.values():
+            self._ctx.exit.drop(piece, reason, now=now)
+
+    def _forget(self, key: tuple[int, int, int, int, int]) -> _Queue:
+        """Take a queue off the table, its memory with it."""
         queue = self._queues.pop(key)
         queue.timer.cancel()
-        for piece in queue.pieces.values():
-            self._ctx.exit.drop(piece, reason, now=now)
+        self._memory -= QUEUE_OCTETS + sum(piece.truesize for piece in queue.pieces.values())
+        return queue
+
+    def _evict(self, spared: tuple[int, int, int, int, int], *, now: Ns) -> None:
+        """Give up the oldest packets, where the era does, until the low threshold is met. Mirrors ip_evictor()."""
+        low = self._ctx.era.frag_low_thresh
+        if low is None:
+            return
+        for key in [key for key in self._queues if key != spared]:
+            if self._memory <= low:
+                return
+            self._discard(key, drop.NOMEM, now=now)
 
     def _expire(self, key: tuple[int, int, int, int, int], *, now: Ns) -> None:
         """Give up after ipfrag_time; the sender hears of it when the first piece is here. Mirrors ip_expire()."""
-        queue = self._queues.pop(key)
+        queue = self._forget(key)
         first = queue.pieces.get(0)
         if first is not None and first.route is not None:
             self._ctx.icmp.send(first, ICMP_TIME_EXCEEDED, ICMP_EXC_FRAGTIME, now=now)

@@ -6,6 +6,8 @@ net/ipv4/route.c ip_error(), ip_rt_send_redirect(); linux-kernel notes 4.3, 4.4,
 
 from __future__ import annotations
 
+from itertools import islice
+
 from netsim.addr import Ip
 from netsim.stack.ports import Rng
 from netsim.stack.sysctl import Sysctl
@@ -17,8 +19,8 @@ XRLIM_BURST_FACTOR = 6
 GLOBAL_REFILL = 20 * NS_PER_MS
 """The global bucket refills only after 20 ms without a message (HZ / 50)."""
 PEERS_MAX = 65_536
-PEER_TTL = 600 * NS_PER_S
-"""inet_peer_maxttl: a peer unused for ten minutes may go when there are many."""
+PEER_MAX_GC = 32
+"""How many peers one look-up clears away above the threshold. Source: inet_peer_gc()."""
 FOREVER_AGO = -(1 << 62)
 
 
@@ -107,8 +109,8 @@ class IcmpLimits:
     def _peer(self, ip: Ip, now: Ns) -> _Peer:
         peer = self._peers.get(ip)
         if peer is None:
-            if len(self._peers) >= PEERS_MAX:
-                for old in [key for key, each in self._peers.items() if now - each.last > PEER_TTL]:
+            if len(self._peers) >= PEERS_MAX:  # "be aggressive": whoever came first goes, used or not
+                for old in [*islice(self._peers, PEER_MAX_GC)]:
                     del self._peers[old]
             peer = self._peers[ip] = _Peer()
         return peer

@@ -50,7 +50,7 @@ from netsim.wire.ether import ETH_HLEN
 from netsim.wire.frame import Frame
 from netsim.wire.ipv4 import IP_HLEN, IPPROTO_UDP
 
-MOST = 65_536
+MOST = 16_384
 """How many flows of a device, ways of a socket and keys seen once are remembered before all of a kind are forgotten."""
 
 

@@ -114,6 +114,8 @@ class MainlineRouting:
         Mirrors ip_route_input_slow(); `ip` False asks for ARP, which gets no route for broadcasts nor back the way the
         packet came. `l4` is (proto, sport, dport) of a question without a packet.
         """
+        if is_multicast(daddr):
+            return self._many(daddr, saddr, dev, mark, ip=ip), True
         martian = self._martian(daddr, saddr, dev)
         if martian is not None:
             return martian, True
@@ -155,6 +157,24 @@ class MainlineRouting:
         if outside and (is_loopback(daddr) or is_loopback(saddr)):
             return Refused(EINVAL, drop.IP_LOCALNET)
         return None
+
+    def _many(self, daddr: Ip, saddr: Ip, dev: Device, mark: int, *, ip: bool) -> Route | Refused:
+        """Deliver what is sent to the one group that every device is in; refuse any other without a word.
+
+        Source: ip_route_input_rcu(), "if (ipv4_is_multicast(daddr))"; ip_route_input_mc(), ip_mc_validate_source().
+        """
+        if not dev.has_ip or daddr != ALL_HOSTS or not ip:
+            return Refused(EINVAL, drop.IP_INVALID_DEST)
+        local = dev.conf.route_localnet | self._sysctl.conf_all.route_localnet
+        if is_multicast(saddr) or saddr == LIMITED_BROADCAST or (is_loopback(saddr) and not local):
+            return Refused(EINVAL, drop.IP_INVALID_SOURCE)
+        if not is_zeronet(saddr):
+            verdict = self._reverse.validate(FlowKey(0, saddr, 0, 0, dev.ifindex, mark), dev, None)
+            if verdict < 0:
+                return _refuse(-verdict)
+        route = Route(RTN_MULTICAST, self._interfaces.lo, 0, 0, RTCF_MULTICAST | RTCF_LOCAL, self.generation)
+        route.iif = dev
+        return route
 
     def _broadcast(self, daddr: Ip, saddr: Ip, tos: int, dev: Device, mark: int, *, ip: bool) -> Route | Refused:
         """Deliver a broadcast, its source checked; its `src` is what a reply would use (fib_compute_spec_dst())."""

@@ -172,9 +172,12 @@ class ArpProtocol:
         return _DONE
 
     def _answer_probe(self, frame: Delayed, arp: Arp, now: Ns) -> None:
-        """Defend our address against a conflict probe (RFC 5227); nothing is learnt from it."""
+        """Defend our address, on whichever device, against a conflict probe (RFC 5227); nothing is learnt from it.
+
+        Source: arp_process(), inet_addr_type_dev_table(), which asks for no device outside a VRF.
+        """
         dev = frame.dev
-        if arp.op != ARPOP_REQUEST or self._entries.routing.address_type(arp.tpa, dev) != RTN_LOCAL:
+        if arp.op != ARPOP_REQUEST or self._entries.routing.address_type(arp.tpa) != RTN_LOCAL:
             return
         if not self.policy.ignore(dev, 0, arp.tpa):
             zero = self._era.dad_reply_to_zero

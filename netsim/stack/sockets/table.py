@@ -44,7 +44,7 @@ from netsim.stack.requests import (
     TakeErrors,
 )
 from netsim.stack.skb import IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, Skb
-from netsim.stack.sockets.datagram import PROTOCOL_OF, DatagramSocket, as_datagram, echo_ident
+from netsim.stack.sockets.datagram import PROTOCOL_OF, SOCKET_BUFFER, DatagramSocket, as_datagram, echo_ident
 from netsim.stack.sockets.errors import convert
 from netsim.stack.sockets.ports import Confirmation, Endings, Errors, Memory, Sender
 from netsim.stack.sockets.tcp import Tcp, TcpSocket
@@ -354,5 +354,7 @@ class Sockets:
         )  # fmt: skip
         for sock in (*self._bound.get(key, ()), *self._raw.get(proto, ())):
             if sock.sent(saddr, daddr) and (sock.recverr or (fatal and sock.peer)):
+                if sock.queued_octets + (len(sock.errors) + 1) * skb.truesize > SOCKET_BUFFER:
+                    continue  # sock_queue_err_skb(): errors share the receive buffer, and what has no room is lost
                 sock.errors.append(report)
                 self._outbox.wakes.append(Wake(sock.fd, "error"))

@@ -2,7 +2,7 @@
 
     wan0 10.0.1.2/24   wan1 10.0.2.2/24   lan0 192.168.0.1/24
 
-The answers were recorded on Linux 6.18 with iproute2 6.1.0, in a network namespace with three veth devices and IPv6 off.
+The answers were recorded on Linux 6.18 with iproute2 6.1.0, in a network namespace with three veth devices, IPv6 off.
 Source: seed document, section 2, "masquerade through many ISPs" (first) and "there is another solution" (second).
 """
 

@@ -1,5 +1,6 @@
 """The command line: what goes where, exit status, JSON; and that it starts quickly."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -101,6 +102,16 @@ def test_what_nobody_expected_is_a_bug_with_exit_3_and_debug_shows_where(cli, mo
     assert "--debug" in err
     with pytest.raises(ZeroDivisionError):
         main(["check", "x.yaml", "--debug"])
+
+
+def test_a_full_disk_is_no_bug_of_netsim(cli, tmp_path, monkeypatch):
+    (tmp_path / "x.yaml").write_text(GOOD)
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("netsim.scenario.load.load", full)
+    assert cli("check", "x.yaml") == (2, "", "netsim: cannot write: No space left on device\n")
 
 
 def test_schema_is_json_and_knows_verbs_and_states(cli):

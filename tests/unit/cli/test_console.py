@@ -38,7 +38,11 @@ def shell(tmp_path, monkeypatch, capsys):
 
 
 def test_in_a_pipe_only_answers_are_printed(shell):
-    assert shell("a ip -br link show dev eth0\n") == (0, "eth0             UP             02:00:00:00:01:01 <BROADCAST,MULTICAST,UP,LOWER_UP> \n", "")
+    assert shell("a ip -br link show dev eth0\n") == (
+        0,
+        "eth0             UP             02:00:00:00:01:01 <BROADCAST,MULTICAST,UP,LOWER_UP> \n",
+        "",
+    )
 
 
 def test_the_last_commands_status_is_the_shells(shell):
@@ -153,8 +157,8 @@ def test_words_are_completed(tmp_path):
 
     (tmp_path / "x.yaml").write_text(FILE)
     console = Console(load(tmp_path / "x.yaml"))
-    assert console.completenames("si") == ["silence"]
-    assert console.completedefault("", "silence ") == ["a", "b"]
-    assert console.completedefault("a:", "unplug a:") == ["a:eth0"]
-    assert console.complete_until("n", "until n") == ["next event"]
+    assert console.completenames("si") == ["silence "]
+    assert console.completedefault("", "silence ") == ["a ", "b "]
+    assert console.completedefault("a:", "unplug a:") == ["a:eth0 "]
+    assert console.complete_until("n", "until n") == ["next event "]
     console.close()

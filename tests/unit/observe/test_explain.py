@@ -113,7 +113,7 @@ def test_a_forwarded_frame_is_the_same_packet_and_an_answer_is_another():
     second = births(bus, number=2)
     bus.publish(FrameSent(0, "h1", "eth0", frame(1)))
     bus.publish(FrameDelivered(5, "r", "lan0", frame(1), "lan"))
-    bus.publish(FrameSent(5, "r", "wan0", frame(2, 1)))
+    bus.publish(FrameSent(5, "r", "wan0", frame(2, 1), 1))
     bus.publish(FrameDelivered(9, "w", "eth0", frame(2, 1), "wan"))
     assert second.found is None
     bus.publish(Consumed(9, "w", "eth0", 2))
@@ -131,12 +131,23 @@ def test_an_icmp_error_is_another_packet():
     assert second.found is not None
 
 
+def test_an_icmp_error_that_is_forwarded_stays_one_packet():
+    bus = Bus()
+    second = births(bus, number=2)
+    error = build_icmp(ICMP_DEST_UNREACH, 0, 0, datagram())
+    packet = build_ipv4(1, 2, IPPROTO_ICMP, len(error)) + error
+    bus.publish(FrameSent(0, "w", "eth0", frame(1, packet=packet)))
+    bus.publish(FrameCopied(0, "hub", frame(2, 1, packet)))
+    bus.publish(FrameSent(5, "r", "lan0", frame(3, 2, packet), 2))
+    assert (second.count, second.found) == (1, None)
+
+
 def test_a_frame_anywhere_leads_to_the_first_one():
     bus = Bus()
     found = births(bus, uid=3)
     bus.publish(FrameSent(0, "h1", "eth0", frame(1)))
     bus.publish(FrameCopied(0, "lan", frame(2, 1)))
-    bus.publish(FrameSent(5, "r", "wan0", frame(3, 2)))
+    bus.publish(FrameSent(5, "r", "wan0", frame(3, 2), 2))
     assert found.found is not None
     assert found.found.frame.uid == 1
 
@@ -178,7 +189,7 @@ def test_a_wait_for_a_neighbour_is_told_with_its_changes():
     bus.publish(FrameDelivered(ms(1), "r", "lan0", frame(1), "lan"))
     bus.publish(NeighChange(ms(1), "r", "wan0", "10.0.0.2", "NONE", "INCOMPLETE", "", "packet to send"))
     bus.publish(NeighChange(ms(4), "r", "wan0", "10.0.0.2", "INCOMPLETE", "REACHABLE", "", "ARP reply"))
-    bus.publish(FrameSent(ms(4), "r", "wan0", frame(2, 1)))
+    bus.publish(FrameSent(ms(4), "r", "wan0", frame(2, 1), 1))
     (wait,) = (fact for fact in follower.life.stages[1].facts if fact.kind == "wait")
     assert wait.text == "waits 3ms for the MAC of 10.0.0.2"
     assert wait.lines == [

@@ -80,3 +80,30 @@ def test_an_exception_in_a_process_ends_the_run():
     env.process(story())
     with pytest.raises(RuntimeError, match="boom"):
         env.run_to(5)
+
+
+def test_a_run_to_the_end_of_a_process_can_be_followed_by_another():
+    env = Environment()
+
+    def story(value):
+        yield env.timeout(sec(1))
+        return value
+
+    assert env.run(env.process(story("one"))) == "one"
+    assert env.run(env.process(story("two"))) == "two"
+    assert env.now == sec(2)
+
+
+def test_what_waits_for_the_event_that_ends_a_run_goes_on_in_the_next():
+    env, seen = Environment(), []
+    bell = env.event()
+
+    def waiter():
+        yield bell
+        seen.append(env.now)
+
+    env.process(waiter())
+    env.at(sec(1), bell.succeed)
+    env.run(bell)
+    env.run_to(sec(2))
+    assert seen == [sec(1)]

@@ -14,6 +14,7 @@ from netsim.units import Ns
 
 __all__ = ["JIFFY", "Alarm", "wheel"]
 
+
 class Alarm:
     """One timer of a socket. `due` is when it is wanted, None when it is off.
 

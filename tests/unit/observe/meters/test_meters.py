@@ -371,7 +371,10 @@ def test_a_frame_that_ends_twice_is_a_bug() -> None:
     ("again", "words"),
     [
         (Consumed(2, "r", "lan0", 1), "frame 1 was consumed by r and had its end before"),
-        (Dropped(2, "r", "lan0", "NO_SOCKET", 1, b""), r"frame 1 was dropped by r \(NO_SOCKET\) and had its end before"),
+        (
+            Dropped(2, "r", "lan0", "NO_SOCKET", 1, b""),
+            r"frame 1 was dropped by r \(NO_SOCKET\) and had its end before",
+        ),
         (FrameSent(2, "r", "wan0", Frame(b"", 2, 1), 1), "frame 1 was forwarded by r and had its end before"),
     ],
 )

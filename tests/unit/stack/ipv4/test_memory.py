@@ -1,6 +1,6 @@
 """The flow memory: what is remembered, what lets go of it, and that a repetition writes what the whole way would.
 
-    h 10.1.0.2 -- r -- s 10.2.0.2
+h 10.1.0.2 -- r -- s 10.2.0.2
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from netsim.addr import Prefix, parse_ip
 from netsim.shell.dispatch import run as run_shell
 from netsim.stack.ipv4.flows import FIELDS, SHORTEST, Flow, key_of
 from netsim.stack.ipv4.memory import FlowMemory
-from netsim.stack.requests import Bind, NewRoute, NexthopSpec, Receive, Send, SetSysctl, Socket
+from netsim.stack.requests import Bind, Close, NewRoute, NexthopSpec, Receive, Send, SetSysctl, Socket
 from netsim.stack.sockets.datagram import SOCKET_BUFFER
 from netsim.trace.records import Consumed, Dropped
 from netsim.units import sec
@@ -139,12 +139,10 @@ def test_a_masqueraded_connection_lives_on_by_rote_and_dies_in_time(road):
     assert "r" not in road.send()
 
 
-def test_the_arrival_of_a_socket_makes_the_box_look_for_the_taker_again(trodden):
-    other = trodden.wire.do("s", Socket(kind="udp"))
-    trodden.wire.do("s", Bind(fd=other, port=9, addr=S))
-    trodden.wire.do("s", Receive(fd=trodden.into))
+def test_a_socket_that_goes_is_not_delivered_to_by_rote(trodden):
+    trodden.wire.do("s", Close(fd=trodden.into))
     assert trodden.send() == ["r"]
-    assert len(trodden.wire.do("s", Receive(fd=other))) == 1
+    assert trodden.wire.records(Dropped)[-1].reason == "NO_SOCKET"
 
 
 def test_a_full_socket_drops_as_ever(trodden):
