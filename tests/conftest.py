@@ -33,3 +33,27 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, Path], None]:
         assert text == path.read_text(encoding="utf-8")
 
     return compare
+
+
+@pytest.fixture
+def counted(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Tell how much a replay compared; the lines stand together at the end of the run, under xdist too."""
+
+    def tell(text: str) -> None:
+        record_property("counted", text)
+
+    return tell
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what `counted` was told."""
+    lines = [
+        str(text)
+        for report in terminalreporter.getreports("passed")
+        for name, text in report.user_properties
+        if name == "counted"
+    ]
+    if lines:
+        terminalreporter.section("replayed")
+        for line in sorted(set(lines)):
+            terminalreporter.write_line(line)

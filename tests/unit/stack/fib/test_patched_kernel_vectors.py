@@ -58,16 +58,17 @@ PATCHED = {
 @pytest.mark.slow
 @pytest.mark.parametrize("file", PATCHED)
 @pytest.mark.parametrize("kernel", ["linux-2.4-routes", "linux-2.4"])
-def test_every_recorded_decision_is_ours(kernel, file):
+def test_every_recorded_decision_is_ours(kernel, file, counted):
     """patched-kernel/*.jsonl (linux-2.4-routes) and patched-kernel/stock-2.4/*.jsonl (linux-2.4)."""
     recorded = scripts(file if kernel == "linux-2.4-routes" else f"stock-2.4/{file}")
     assert len(recorded) == PATCHED[file]
     different = [text for script in recorded if (text := first_difference(script, kernel)) is not None]
     assert different == []
+    counted(f"{kernel} {file}: {len(recorded)} of {len(recorded)} scripts equal")
 
 
 @pytest.mark.slow
-def test_every_recorded_cache_step_is_ours():
+def test_every_recorded_cache_step_is_ours(counted):
     """patched-kernel/cache.jsonl: keys, stored errors, and the timer of the delayed flush."""
     recorded = scripts("cache")
     assert len(recorded) == 103
@@ -75,6 +76,7 @@ def test_every_recorded_cache_step_is_ours():
         text for script in recorded if (text := first_difference(script, "linux-2.4-routes", CacheMachine)) is not None
     ]
     assert different == []
+    counted(f"linux-2.4-routes cache: {len(recorded)} of {len(recorded)} scripts equal")
 
 
 @pytest.mark.slow

@@ -381,7 +381,7 @@ def replay(tools, record, era):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
-def test_every_recorded_timeline_repeats(bench_tools, name, capsys):
+def test_every_recorded_timeline_repeats(bench_tools, name, counted):
     played = Counter()
     for record in records(name):
         for era in record["eras"]:
@@ -389,6 +389,5 @@ def test_every_recorded_timeline_repeats(bench_tools, name, capsys):
             got = settled(replay(bench_tools, record, era))
             assert want == got, f"{record['group']} {record['name']} on {era}: {record['note']}"
             played[era] += 1
-    with capsys.disabled():
-        print(f"\n{name}: {played.total()} replays equal ({dict(played)})")
+    counted(f"neighbours {name}: {played.total()} of {FILES[name]} timelines equal ({dict(played)})")
     assert played.total() == FILES[name]

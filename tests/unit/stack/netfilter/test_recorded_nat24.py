@@ -278,6 +278,8 @@ def replay(script) -> list[str]:
 
 
 @pytest.mark.slow
-def test_every_packet_of_the_recorded_scripts_comes_out_as_it_did():
+def test_every_packet_of_the_recorded_scripts_comes_out_as_it_did(counted):
     wrong = {script["name"]: found for script in recorded24.scripts() if (found := replay(script))}
     assert not wrong, "\n".join(line for found in list(wrong.values())[:5] for line in found)
+    count = sum(1 for _ in recorded24.scripts())
+    counted(f"nat 2.4, routing as recorded: {count} of {count} scripts equal")

@@ -40,7 +40,8 @@ PLAUSIBLE = {
 """Sources and targets by device that come some way into a box."""
 OPTIONS = (
     b"", b"", b"", b"\x01\x01\x01\x00", b"\x83\x07\x04\x0a\x00\x01\x01\x00", b"\x44\x08\x05\x00\x00\x00\x00\x00",
-    b"\x07\x07\x04\x00\x00\x00\x00\x00", b"\x94\x04\x00\x00", b"\x89\x03\x04\x00", b"\x83\x00\x00\x00", b"\xff\xff\xff\xff",
+    b"\x07\x07\x04\x00\x00\x00\x00\x00", b"\x94\x04\x00\x00", b"\x89\x03\x04\x00", b"\x83\x00\x00\x00",
+    b"\xff\xff\xff\xff",
 )  # fmt: skip
 JUMBO = 9000
 
@@ -221,7 +222,8 @@ def scapy_fuzz(count: int, seed: int) -> list[bytes]:
     random.seed(seed)  # scapy draws from the module's own stream
     made: list[bytes] = []
     makers = (
-        lambda: IP(src="192.168.0.5", dst="192.168.0.1") / fuzz(TCP()), lambda: fuzz(IP(dst="192.168.0.1")) / UDP() / b"x",
+        lambda: IP(src="192.168.0.5", dst="192.168.0.1") / fuzz(TCP()),
+        lambda: fuzz(IP(dst="192.168.0.1")) / UDP() / b"x",
         lambda: IP(src="10.0.1.1", dst="10.0.1.2") / fuzz(ICMP()) / fuzz(IP()) / fuzz(UDP()),
         lambda: fuzz(IP(src="192.168.0.5", dst="203.0.113.10")) / fuzz(ICMP()),
         lambda: IP(src="203.0.113.11", dst="192.168.0.1", options=b"\x07\x04\x04\x00") / fuzz(UDP()),
