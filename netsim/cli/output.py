@@ -37,6 +37,15 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
         yield f"      {line}"
 
 
+def warning_lines(result: Result) -> Iterator[str]:
+    """Return what no expectation asked about and everybody wants to know: sources that went to the wrong gateway."""
+    for name, gateway in result.gateways.items():
+        for owner, found in gateway.get("foreign", {}).items():
+            count = f"{found['packets']} packets" if found["packets"] > 1 else "1 packet"
+            when = f"the first at {found['first_s']:g} s from {found['src']}"
+            yield f"warning: {count} with a source of {owner}'s went to {name} ({when})"
+
+
 def summary(result: Result) -> str:
     """Return a run's last line."""
     total, failed = len(result.expect), len(result.failed)

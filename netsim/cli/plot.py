@@ -41,7 +41,8 @@ def plot(
         from netsim.scenario.load import load
         from netsim.scenario.runner import run_scenario
 
-        scenario = load(source, settings=settings(set_, seed))
+        given = [*(set_ or ()), *([f"observe.plot=[{', '.join(plots)}]"] if plots else ())]
+        scenario = load(source, settings=settings(given, seed))
         with progress(scenario.name, scenario.duration) as bar:
             result = run_scenario(scenario, progress=bar)
         folder = Path(out or ".")

@@ -14,7 +14,7 @@ def run(files: Files, out: Out = None, seed: Seed = None, json: Json = False, se
     """
     from pathlib import Path
 
-    from netsim.cli.output import progress, summary, verdict_lines
+    from netsim.cli.output import progress, summary, verdict_lines, warning_lines
     from netsim.scenario.load import load_all
     from netsim.scenario.result import exit_code
 
@@ -30,6 +30,8 @@ def run(files: Files, out: Out = None, seed: Seed = None, json: Json = False, se
         if not json:
             for verdict in result.expect:
                 typer.echo("\n".join(verdict_lines(verdict)))
+            for line in warning_lines(result):
+                typer.echo(line)
             typer.echo(summary(result))
     if json:
         from json import dumps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from netsim.observe.meters.drops import DropMeter
@@ -12,6 +12,7 @@ from netsim.observe.meters.gateways import Gateway, GatewayMeter
 from netsim.observe.meters.ledger import Ledger
 from netsim.observe.meters.logs import CommandLog, EventLog, NatLog
 from netsim.observe.meters.neigh import NeighTimeline
+from netsim.observe.meters.segments import SegmentMeter
 from netsim.trace.bus import Bus
 from netsim.units import Ns, ms
 
@@ -19,7 +20,10 @@ DEFAULT_BIN: Ns = ms(500)
 
 
 class Metrics:
-    """Subscribes every meter; read `as_result` after the run, or the meters by themselves."""
+    """Subscribes every meter; read `as_result` after the run, or the meters by themselves.
+
+    `streams` names the flows whose TCP connections are followed segment by segment; None follows none.
+    """
 
     def __init__(
         self,
@@ -29,12 +33,14 @@ class Metrics:
         flows: Iterable[str] = (),
         spans: Mapping[str, tuple[Ns, Ns]] | None = None,
         bin_width: Ns = DEFAULT_BIN,
+        streams: Collection[str] | None = None,
     ) -> None:
         listed = tuple(gateways)
         self.bin_width = bin_width
         self.gateways = GatewayMeter(bus, listed, bin_width)
         self.egress = EgressMeter(bus, listed)
         self.flows = FlowMeter(bus, flows, spans=spans, bin_width=bin_width)
+        self.segments = None if streams is None else SegmentMeter(bus, streams=streams, bin_width=bin_width)
         self.neigh = NeighTimeline(bus)
         self.nat = NatLog(bus)
         self.commands = CommandLog(bus)

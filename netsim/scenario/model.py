@@ -20,7 +20,7 @@ from netsim.topology.model import Kernel, Patch, Sysctls, Topology, as_list, fro
 from netsim.units import NS_PER_S, Ns, parse_rate
 
 TrafficKind: TypeAlias = Literal["udp", "tcp", "ping", "http", "ftp"]
-Plot: TypeAlias = Literal["gateways", "neigh", "timeline", "topology", "ladder"]
+Plot: TypeAlias = Literal["gateways", "neigh", "timeline", "flows", "latency", "topology", "ladder"]
 Listing: TypeAlias = Literal["neigh", "nat", "commands", "events", "drops"]
 
 _MINUTE: Ns = 60 * NS_PER_S

@@ -40,6 +40,20 @@ def _timeline(result: Result) -> Figure:
     return draw_timeline(from_json(TimelineData, _data(result, "timeline")))
 
 
+def _flows(result: Result) -> Figure:
+    from netsim.observe.plot.flows import FlowsData, draw_flows
+    from netsim.observe.plot.values import from_json
+
+    return draw_flows(from_json(FlowsData, _data(result, "flows")))
+
+
+def _latency(result: Result) -> Figure:
+    from netsim.observe.plot.latency import LatencyData, draw_latency
+    from netsim.observe.plot.values import from_json
+
+    return draw_latency(from_json(LatencyData, _data(result, "latency")))
+
+
 def _topology(result: Result) -> Figure:
     from netsim.observe.plot.topology import draw_topology as draw
     from netsim.observe.plot.topology import topology_data
@@ -51,6 +65,8 @@ PLOTS: Mapping[str, Callable[[Result], Figure]] = MappingProxyType({
     "gateways": _gateways,
     "neigh": _gateways,  # the states stand as bands under the traffic they explain
     "timeline": _timeline,
+    "flows": _flows,
+    "latency": _latency,
     "topology": _topology,
 })  # fmt: skip
 

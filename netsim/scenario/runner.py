@@ -22,7 +22,7 @@ from netsim.scenario.expect import Answer
 from netsim.scenario.expectations import CommandExpectation, RepeatableExpectation
 from netsim.scenario.gather import Gatherer
 from netsim.scenario.located import Located
-from netsim.scenario.meters import ends_of, gateways_of, plot_data, spans_of
+from netsim.scenario.meters import ends_of, gateways_of, plot_data, spans_of, streams_of
 from netsim.scenario.model import Scenario, Traffic
 from netsim.scenario.notation import NotationError, build, parse_packet
 from netsim.scenario.outputs import Outputs
@@ -160,6 +160,7 @@ def _listen(scenario: Scenario, topology: Topology, bus: Bus, out: Path | None) 
         flows=scenario.traffic,
         spans=spans_of(scenario),
         bin_width=scenario.observe.bin,
+        streams=streams_of(scenario),
     )
     ends = ends_of(topology)
     gatherer = Gatherer(scenario, bus, metrics, ends)

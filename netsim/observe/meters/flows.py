@@ -84,11 +84,17 @@ class FlowWindow:
 
 @dataclass(slots=True)
 class FlowBins:
-    """One flow over time, binned by sending time: units sent and delivered, and the greatest latency of each bin."""
+    """One flow over time, binned by sending time: units sent and delivered, their least, summed and greatest latency.
+
+    `octets` is payload, binned by the instant it was delivered.
+    """
 
     sent: list[int] = field(default_factory=list)
     delivered: list[int] = field(default_factory=list)
     latency_max: list[Ns] = field(default_factory=list)
+    latency_min: list[Ns] = field(default_factory=list)
+    latency_sum: list[Ns] = field(default_factory=list)
+    octets: list[int] = field(default_factory=list)
 
 
 class FlowMeter:
@@ -147,6 +153,19 @@ class FlowMeter:
             return window.broken
         return max(0, window.sent - window.delivered - self.under_way(window, end))
 
+    def lost_bins(self, flow: str, end: Ns) -> list[int]:
+        """Return by bin of sending how many units never arrived, without those that may still be under way at `end`.
+
+        A connection's units are what was sent over it, whatever became of the connection.
+        """
+        bins: list[int] = []
+        slowest = self.whole[flow].latencies.maximum
+        for times in self._pending[flow].values():
+            for t in times:
+                if t + slowest <= end:
+                    self._fill(bins, t)
+        return bins
+
     def as_result(self, end: Ns) -> dict[str, Any]:  # Any: JSON values
         """Return the `flows` part of a result."""
         out: dict[str, Any] = {}
@@ -201,11 +220,17 @@ class FlowMeter:
             window.deliver(r.t)
         bins = self.bins[r.flow]
         self._fill(bins.delivered, sent_at)
+        self._fill(bins.octets, r.t, r.octets)
         if self.bin_width:
             index = sent_at // self.bin_width
             if index >= len(bins.latency_max):
-                bins.latency_max.extend([0] * (index + 1 - len(bins.latency_max)))
+                more = [0] * (index + 1 - len(bins.latency_max))
+                for row in (bins.latency_max, bins.latency_min, bins.latency_sum):
+                    row.extend(more)
+            first = bins.delivered[index] == 1
             bins.latency_max[index] = max(bins.latency_max[index], r.latency)
+            bins.latency_min[index] = r.latency if first else min(bins.latency_min[index], r.latency)
+            bins.latency_sum[index] += r.latency
 
     def _settle(self, r: FlowDelivered, sent_at: Ns) -> bool:
         """Take a unit off those not delivered; False when it had arrived before (a link duplicated it).
@@ -245,10 +270,10 @@ class FlowMeter:
         if r.event not in {"opened", "established"}:
             self._opened.pop(key, None)
 
-    def _fill(self, bins: list[int], t: Ns) -> None:
+    def _fill(self, bins: list[int], t: Ns, amount: int = 1) -> None:
         if not self.bin_width:
             return
         index = t // self.bin_width
         if index >= len(bins):
             bins.extend([0] * (index + 1 - len(bins)))
-        bins[index] += 1
+        bins[index] += amount

@@ -1,4 +1,4 @@
-"""Bytes towards and from each gateway over time, and those sent to a gateway that never took them.
+"""Bytes towards and from each gateway over time, those it never took, and packets with another gateway's sources.
 
 "Towards a gateway means IPv4 frames to its MAC on its first listed interface (`tx` from others to it, `rx` the
 reverse), in IP length." Everything is binned by sending time.
@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from netsim.addr import Mac
+from netsim.addr import Ip, Mac, Prefix, ip_str
 from netsim.trace.bus import Bus
 from netsim.trace.records import Dropped, FrameCopied, FrameDelivered, FrameSent
-from netsim.units import Ns
+from netsim.units import NS_PER_S, Ns
 from netsim.wire.ether import ETH_HLEN, PROTO_IP
 from netsim.wire.frame import Frame
 from netsim.wire.ipv4 import IP_HLEN
@@ -25,7 +26,8 @@ class Gateway:
     """One gateway as a meter knows it: node, its first listed interface and that interface's MAC.
 
     `peers` are the (node, device) pairs on the same link: a frame from elsewhere that happens to carry the MAC does not
-    count. Empty: any. `address` is the interface's own, for labels and neighbour bands.
+    count. Empty: any. `address` is the interface's own, for labels and neighbour bands. `others` are the
+    subnets of other gateways that a node among the peers is in, too, with the gateways' names.
     """
 
     name: str
@@ -33,6 +35,16 @@ class Gateway:
     mac: Mac
     peers: frozenset[tuple[str, str]] = frozenset()
     address: str = ""
+    others: tuple[tuple[Prefix, str], ...] = ()
+
+
+@dataclass(slots=True)
+class Foreign:
+    """Packets sent to one gateway with sources of another's subnet: SNAT that chose apart from routing (seed 7)."""
+
+    packets: int
+    first: Ns
+    source: Ip
 
 
 @dataclass(slots=True)
@@ -40,7 +52,7 @@ class GatewayTotals:
     """What passed at one gateway; bins are indexed by sending time // bin and as long as needed.
 
     `outages` are (last delivery before, first delivery after) wherever frames were lost in between; the second is -1
-    while the outage lasts.
+    while the outage lasts. `foreign` counts by the gateway that the sources belong to.
     """
 
     tx_packets: int = 0
@@ -53,6 +65,7 @@ class GatewayTotals:
     rx_bins: list[int] = field(default_factory=list)
     lost_bins: list[int] = field(default_factory=list)
     outages: list[tuple[Ns, Ns]] = field(default_factory=list)
+    foreign: dict[str, Foreign] = field(default_factory=dict)
     last_delivered: Ns = -1
 
 
@@ -106,17 +119,22 @@ class GatewayMeter:
         self._windows.append(window)
         return window
 
-    def as_result(self) -> dict[str, dict[str, int]]:
-        """Return the `gateways` part of a result."""
-        return {
-            name: {
+    def as_result(self) -> dict[str, dict[str, Any]]:  # Any: JSON values
+        """Return the `gateways` part of a result; `foreign` is there only where something was found."""
+        out: dict[str, dict[str, Any]] = {}
+        for name, totals in self.totals.items():
+            out[name] = {
                 "tx_packets": totals.tx_packets,
                 "tx_bytes": totals.tx_bytes,
                 "rx_packets": totals.rx_packets,
                 "rx_bytes": totals.rx_bytes,
             }
-            for name, totals in self.totals.items()
-        }
+            if totals.foreign:
+                out[name]["foreign"] = {
+                    owner: {"packets": each.packets, "first_s": each.first / NS_PER_S, "src": ip_str(each.source)}
+                    for owner, each in totals.foreign.items()
+                }
+        return out
 
     @property
     def in_flight(self) -> int:
@@ -144,10 +162,21 @@ class GatewayMeter:
         totals.tx_packets += 1
         totals.tx_bytes += size
         self._fill(totals.tx_bins, t, size)
+        if gateway.others:
+            self._judge(gateway, totals, int.from_bytes(frame.octets[26:30], "big"), t)
         for window in self._windows:
             if window.start <= t < window.stop:
                 window.tx_bytes[gateway.name] += size
         self._flying[frame.uid] = _Flying(gateway, t, size)
+
+    @staticmethod
+    def _judge(gateway: Gateway, totals: GatewayTotals, source: Ip, t: Ns) -> None:
+        """Count a packet whose source belongs to another gateway than the one it is sent to."""
+        for network, owner in gateway.others:
+            if network.holds(source):
+                found = totals.foreign.setdefault(owner, Foreign(0, t, source))
+                found.packets += 1
+                return
 
     def _copied(self, r: FrameCopied) -> None:
         flying = self._flying.get(r.frame.parent)

@@ -94,8 +94,10 @@ class Ledger:
         self.sent += 1
         self._wire.add(uid)
         if r.through:
-            if self._boxes.pop(r.through, None) is None:
-                raise InternalError(f"frame {r.through} was forwarded by {r.node} and had its end before")
+            try:
+                del self._boxes[r.through]
+            except KeyError:
+                raise InternalError(f"frame {r.through} was forwarded by {r.node} and had its end before") from None
             self.forwarded += 1
 
     def _copied(self, r: FrameCopied) -> None:
@@ -106,18 +108,23 @@ class Ledger:
 
     def _delivered(self, r: FrameDelivered) -> None:
         uid = r.frame.uid
-        if uid in self._wire:
-            self._wire.remove(uid)
+        if r.link:
+            try:
+                self._wire.remove(uid)
+            except KeyError:
+                raise InternalError(
+                    f"frame {uid} arrived at {r.node}:{r.dev} but was never sent, or ended before"
+                ) from None
             self.delivered += 1
-        elif r.link:
-            raise InternalError(f"frame {uid} arrived at {r.node}:{r.dev} but was never sent, or ended before")
         else:
             self.injected += 1
         self._boxes[uid] = r.node
 
     def _consumed(self, r: Consumed) -> None:
-        if self._boxes.pop(r.uid, None) is None:
-            raise InternalError(f"frame {r.uid} was consumed by {r.node} and had its end before")
+        try:
+            del self._boxes[r.uid]
+        except KeyError:
+            raise InternalError(f"frame {r.uid} was consumed by {r.node} and had its end before") from None
         self.consumed += 1
 
     def _dropped(self, r: Dropped) -> None:

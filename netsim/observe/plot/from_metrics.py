@@ -73,6 +73,7 @@ def timeline_data(metrics: Metrics, *, end: Ns, title: str, subtitle: Sequence[s
                 sent=tuple(bins.sent),
                 delivered=tuple(bins.delivered),
                 latency=tuple(seconds(value) for value in bins.latency_max),
+                again=tuple(metrics.segments.again.get(name, ())) if metrics.segments is not None else (),
             )
         )
     return TimelineData(
@@ -81,8 +82,13 @@ def timeline_data(metrics: Metrics, *, end: Ns, title: str, subtitle: Sequence[s
         duration=seconds(end),
         bin_width=seconds(metrics.bin_width),
         flows=tuple(flows),
-        marks=tuple(_mark(event, None) for event in metrics.events.events),
+        marks=event_marks(metrics),
     )
+
+
+def event_marks(metrics: Metrics) -> tuple[Mark, ...]:
+    """Return a mark for each event of the run."""
+    return tuple(_mark(event, None) for event in metrics.events.events)
 
 
 def _gateway_of(event: WorldEvent, names: Sequence[str], targets: Mapping[str, str]) -> str:

@@ -1,7 +1,8 @@
 """The timeline plot: what became of each flow's units over time, and how long they took.
 
 One strip a flow: sent as an outline, delivered filled, what is missing hatched; outages (stretches of bins in which all
-that was sent was lost) carry their length. Below it, on a strip of its own, the greatest latency of each bin.
+that was sent was lost) carry their length. A tick under it is a TCP segment sent again. Below, on a strip of its own,
+the greatest latency of each bin.
 """
 
 from __future__ import annotations
@@ -17,18 +18,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STRIP, LATENCY, PITCH = 96, 44, 190
+STRIP, LATENCY, PITCH, AGAIN = 96, 44, 190, 11
 FIRST_MARK = 145
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowSeries:
-    """One flow by bin of sending time: units sent, units delivered, greatest latency in seconds (0: none)."""
+    """One flow by bin of sending time: units sent, units delivered, greatest latency in seconds (0: none).
+
+    `again` is TCP segments sent again, by the instant they were; empty when nobody counted.
+    """
 
     name: str
     sent: tuple[int, ...]
     delivered: tuple[int, ...]
     latency: tuple[float, ...]
+    again: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,7 @@ class Strip:
     delivered: tuple[int, ...]
     latency: tuple[float, ...]
     outages: tuple[tuple[float, float], ...]
+    again: tuple[int, ...] = ()
 
 
 def strip(flow: FlowSeries, duration: float, bin_width: float) -> Strip:
@@ -65,7 +71,8 @@ def strip(flow: FlowSeries, duration: float, bin_width: float) -> Strip:
         sent=tuple(sum(flow.sent[group]) for group in groups),
         delivered=tuple(sum(flow.delivered[group]) for group in groups),
         latency=tuple(max(flow.latency[group], default=0.0) for group in groups),
-        outages=outages(flow, bin_width),
+        outages=tuple((start, min(stop, duration)) for start, stop in outages(flow, bin_width) if start < duration),
+        again=tuple(sum(flow.again[group]) for group in groups),
     )
 
 
@@ -107,6 +114,7 @@ def draw_timeline(data: TimelineData) -> Figure:
         for index, (flow, drawn) in enumerate(zip(data.flows, strips, strict=True)):
             at = top + index * PITCH
             _draw_units(figure, data.duration, flow.name, drawn, index, at)
+            _draw_again(figure, data.duration, flow.name, drawn, at + STRIP + 1)
             _draw_latency(figure, data.duration, drawn, index, at + STRIP + 14)
         timeaxis.draw_marks(figure, placed, data.duration, first_mark, bottom + 6)
         timeaxis.draw_time_axis(figure, axes, data.duration, bottom)
@@ -137,10 +145,12 @@ def _draw_units(figure: Figure, duration: float, name: str, drawn: Strip, index:
     style.text_at(figure, style.LEFT - 62, top + STRIP / 2, "units", style.NOTE, style.MUTED, ha="right")
     label = style.shorten(name, style.WIDTH - style.RIGHT - 22, style.MARK, bold=True)
     style.text_at(figure, style.RIGHT + 18, top + STRIP / 2 - 12, label, style.MARK, dark, weight="bold")
-    total, arrived = sum(drawn.sent), sum(drawn.delivered)
+    total, arrived, again = sum(drawn.sent), sum(drawn.delivered), sum(drawn.again)
     if total:
         share = f"{100 * arrived / total:.1f} %".replace("100.0 %", "100 %")
         style.text_at(figure, style.RIGHT + 18, top + STRIP / 2 + 14, share, style.NOTE, style.MUTED)
+    if again:
+        style.text_at(figure, style.RIGHT + 18, top + STRIP / 2 + 38, f"{again} again", style.NOTE, style.INK)
     _label_outages(figure, axes, drawn, duration, top)
 
 
@@ -167,6 +177,20 @@ def _label_outages(figure: Figure, axes: Axes, drawn: Strip, duration: float, to
             bbox=box,
             zorder=6,
         )
+
+
+def _draw_again(figure: Figure, duration: float, name: str, drawn: Strip, top: float) -> None:
+    """Draw a tick in the gap under the strip for each bin in which segments were sent again."""
+    middles = [
+        (before + after) / 2 for (before, after), count in zip(pairwise(drawn.edges), drawn.again, strict=True) if count
+    ]
+    if not middles:
+        return
+    axes = style.axes_at(figure, style.LEFT, top, style.RIGHT, top + AGAIN)
+    axes.set_xlim(0, duration)
+    axes.set_ylim(0, 1)
+    ticks = axes.vlines(middles, 0, 1, colors=style.INK, linewidths=1.4, zorder=4)
+    ticks.set_gid(f"again-{name}")
 
 
 def _draw_latency(figure: Figure, duration: float, drawn: Strip, index: int, top: float) -> None:
@@ -213,4 +237,7 @@ def _legend(figure: Figure, strips: list[Strip], y: float) -> None:
         figure.add_artist(box)
         style.text_at(figure, x + 31, y, label, style.NOTE, style.MUTED)
         x += 31 + style.text_width(label, style.NOTE) + 25
-    style.text_at(figure, x, y, "• greatest latency of each bin", style.NOTE, style.MUTED)
+    text = "• greatest latency of each bin"
+    if any(any(drawn.again) for drawn in strips):
+        text += "     |  TCP segment sent again"
+    style.text_at(figure, x, y, text, style.NOTE, style.MUTED)

@@ -200,7 +200,7 @@ def link_address(word: Word) -> Mac:
     """
     text = word.text
     octets = bytearray()
-    while text and len(octets) < 20:
+    while len(octets) < 20:
         part, colon, text = text.partition(":")
         digits = part
         while digits and any(char not in "0123456789abcdefABCDEF" for char in digits):

@@ -99,6 +99,8 @@ def _parse_delete(args: Args) -> Delete:
 @dataclass(slots=True)
 class _Change:
     name: str = ""
+    renamed: bool = False
+    queued: bool = False
     dev: str = ""
     mac: bytes | None = None
     kind: str = ""
@@ -111,7 +113,10 @@ def _parse_change(args: Args, *, adding: bool) -> Add | Set:
         if args.is_("up", "down"):
             change = replace(change, up=args.take().text == "up")
         elif args.is_("name"):
-            read.name = args.value().text
+            word = args.value()
+            if read.renamed:
+                raise a.duplicate("name", word)
+            read.name, read.renamed = word.text, True
         elif args.like("address"):
             read.mac = a.link_address(args.value())
         elif args.is_("mtu"):
@@ -126,7 +131,11 @@ def _parse_change(args: Args, *, adding: bool) -> Add | Set:
         elif args.is_(*_ON_OFF_ONLY):
             _on_off(args, args.text)
         elif args.like("txqueuelen") or args.is_("qlen", "txqlen"):
-            a.integer(args.value(), 'Invalid "txqueuelen" value')
+            word = args.value()
+            if read.queued:
+                raise a.duplicate("txqueuelen", word)
+            a.integer(word, 'Invalid "txqueuelen" value')
+            read.queued = True
         elif args.is_("type"):
             read.kind = args.value().text
             args.at = len(args.words)  # the rest belongs to the type

@@ -91,6 +91,7 @@ def _state(word: Word) -> int:
 @dataclass(slots=True)
 class _Spec:
     dst: Ip | None = None
+    addressed: bool = False
     dev: str = ""
     lladdr: Word | None = None
     state: int = NUD_PERMANENT
@@ -139,11 +140,11 @@ def _address(args: Args, spec: _Spec, *, proxy: bool = False) -> None:
     """Read the one address; "default" and its like are none."""
     if args.like("help"):
         raise Failure(usage.NEIGH, a.EXIT_SYNTAX, args.word)
-    if spec.dst is not None:
+    if spec.addressed:
         if not proxy:
             raise a.garbage("to", args.word, KEYWORDS)
         raise a.duplicate("address", args.word)
-    spec.proxy = proxy
+    spec.addressed, spec.proxy = True, proxy
     word = args.take()
     address = a.address(word, args.family)
     if word.text not in ("default", "any", "all"):

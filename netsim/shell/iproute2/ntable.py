@@ -15,7 +15,7 @@ from netsim.shell.iproute2 import usage
 from netsim.shell.iproute2.args import Args
 from netsim.shell.iproute2.output import Printer
 from netsim.shell.iproute2.session import Action, Session
-from netsim.shell.tool import Failure
+from netsim.shell.tool import Failure, Word
 from netsim.stack.errno import ENOENT, Refusal
 from netsim.stack.requests import DumpNeighParms, NeighParmsInfo, SetSysctl
 from netsim.units import NS_PER_MS, Ns
@@ -31,6 +31,8 @@ SETTINGS = MappingProxyType({
     "anycast_delay": ("anycast_delay", 10), "proxy_delay": ("proxy_delay", 10), "proxy_queue": ("proxy_qlen", 1),
     "locktime": ("locktime", 10),
 })  # fmt: skip
+_COUNTS = ("thresh1", "thresh2", "thresh3", "queue", "app_probes", "ucast_probes", "mcast_probes", "proxy_queue")
+_U64 = 0xFFFFFFFFFFFFFFFF
 _TABLE_ONLY = ("thresh1", "thresh2", "thresh3", "gc_int")
 
 
@@ -73,13 +75,23 @@ def _parse_change(args: Args) -> Change:
             change.dev = args.value().text
         elif args.text in SETTINGS:
             keyword = args.text
-            change.values[keyword] = a.number(args.value(), f'"{keyword}" value is invalid', blank_line=False)
+            change.values[keyword] = _setting(args.value(), keyword)
         else:
             hint = a.suggestion(args.text, ("name", "dev", *SETTINGS))
             raise a.invalid("unknown", args.word, blank_line=False, hint=hint)
     if not change.name:
         raise Failure('Error: argument "NAME" is required', a.EXIT_SYNTAX)
     return change
+
+
+def _setting(word: Word, keyword: str) -> int:
+    """Read a count of 32 bits, or a time of 64, for which strtoull() also takes a minus sign."""
+    why = f'"{keyword}" value is invalid'
+    if keyword in _COUNTS:
+        return a.number(word, why, blank_line=False)
+    negative = word.text.startswith("-")
+    size = a.number(Word(word.text.removeprefix("-"), word.column), why, high=_U64, blank_line=False)
+    return -size & _U64 if negative else size
 
 
 @dataclass(slots=True)

@@ -226,6 +226,10 @@ def _selector(args: Args) -> tuple[RuleSpec, int | None]:
             spec = replace(spec, iif=args.value().text)
         elif args.is_("oif"):
             spec = replace(spec, oif=args.value().text)
+        elif args.is_("t", "tun_id"):
+            raise Failure(
+                f'Error: "{args.text}" is not supported.', a.EXIT_SYNTAX, args.word, "netsim has no such thing"
+            )
         elif args.is_("lookup") or args.like("table"):
             spec = replace(spec, table=a.named(args.value(), names.table_number, "table id value is invalid"))
         elif args.like("protocol"):

@@ -19,7 +19,7 @@ MOST_LESSONS = 2048 * 5
 
 
 class Exceptions:
-    """The lessons of one box. `_seen` holds the paths in the order of what was first learnt on them, for the dump.
+    """The lessons of one box. `_seen` holds the paths in the order of the first lesson on each, for the dump.
 
     Its keys are (id of the path, destination): the paths it holds stay alive, so no id is used twice.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netsim.addr import parse_ip
+from netsim.addr import Prefix, parse_ip
 from netsim.errors import InternalError
 from netsim.observe.capture import Points
 from netsim.observe.meters.checksums import ChecksumWatch
@@ -83,6 +83,17 @@ def test_arp_and_foreign_frames_do_not_count() -> None:
     publish(bus, FrameSent(0, "other", "eth7", Frame(udp(ISP1, ROUTER), 2)))
     publish(bus, FrameSent(0, "isp1", "eth1", Frame(udp(ROUTER, ISP1), 3)))
     assert meter.as_result()["isp1"] == {"tx_packets": 0, "tx_bytes": 0, "rx_packets": 0, "rx_bytes": 0}
+
+
+def test_a_source_of_another_gateways_subnet_is_told() -> None:
+    """Issue: "SNAT's danger with two gateways on one device detected and reported"."""
+    bus = Bus()
+    isp2 = Gateway(name="isp2", dev="eth0", mac=ISP2, others=((Prefix(parse_ip("10.0.1.0"), 24), "isp1"),))
+    meter = GatewayMeter(bus, [GATEWAYS[0], isp2], ms(500))
+    publish(bus, to_isp1(0, 1), FrameSent(ms(250), "router", "wan0", Frame(udp(ISP2, ROUTER), 2)))
+    publish(bus, FrameSent(ms(300), "router", "wan0", Frame(udp(ISP2, ROUTER), 3)))
+    assert "foreign" not in meter.as_result()["isp1"]
+    assert meter.as_result()["isp2"]["foreign"] == {"isp1": {"packets": 2, "first_s": 0.25, "src": "10.0.1.2"}}
 
 
 def test_what_a_silent_gateway_does_not_take_is_lost_at_its_sending_time() -> None:
