@@ -70,13 +70,13 @@ def p_value(far: float, size: int) -> float:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_whole_2_4_router_notices_a_silent_gateway_as_recorded():
+def test_a_whole_2_4_router_notices_a_silent_gateway_as_recorded(counted):
     """kernel-2.4-neighbour/9, forwarded traffic: median and extremes side by side, p > 0.05."""
     with gzip.open(DATA, "rt") as lines:
         theirs = [run["to_failed"] for run in json.load(lines)["2.4.17/forwarded"]["runs"]]
     ours = [seconds_to_failed(seed) for seed in range(len(theirs))]
     p = p_value(distance(ours, theirs), len(theirs))
     for name, times in (("recorded", theirs), ("netsim", ours)):
-        print(f"{name:9} min {min(times):6.2f}  median {median(times):6.2f}  max {max(times):6.2f} s")
-    print(f"KS p = {p:.3f}")
+        counted(f"dead gateway, {name:8} min {min(times):6.2f}  median {median(times):6.2f}  max {max(times):6.2f} s")
+    counted(f"dead gateway, Kolmogorov-Smirnov p = {p:.3f} over {len(ours)} seeds")
     assert p > 0.05

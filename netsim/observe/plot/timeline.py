@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from netsim.observe.plot import style, timeaxis
+from netsim.observe.plot.strips import grid
 from netsim.observe.plot.values import Mark
 
 if TYPE_CHECKING:
@@ -62,17 +63,14 @@ class Strip:
 
 def strip(flow: FlowSeries, duration: float, bin_width: float) -> Strip:
     """Join bins narrower than a pixel and find the outages (at the width of the data, not of the picture)."""
-    count = max(1, -(-round(duration * 1e9) // round(bin_width * 1e9)))
-    factor = -(-count // (style.RIGHT - style.LEFT))
-    drawn = -(-count // factor)
-    groups = [slice(index * factor, (index + 1) * factor) for index in range(drawn)]
+    cells = grid(duration, bin_width)
     return Strip(
-        edges=tuple(min(index * factor * bin_width, duration) for index in range(drawn + 1)),
-        sent=tuple(sum(flow.sent[group]) for group in groups),
-        delivered=tuple(sum(flow.delivered[group]) for group in groups),
-        latency=tuple(max(flow.latency[group], default=0.0) for group in groups),
+        edges=cells.edges,
+        sent=cells.sums(flow.sent),
+        delivered=cells.sums(flow.delivered),
+        latency=tuple(max(flow.latency[group], default=0.0) for group in cells.groups()),
         outages=tuple((start, min(stop, duration)) for start, stop in outages(flow, bin_width) if start < duration),
-        again=tuple(sum(flow.again[group]) for group in groups),
+        again=cells.sums(flow.again),
     )
 
 

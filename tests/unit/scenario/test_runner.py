@@ -192,7 +192,8 @@ def test_out_holds_every_file_and_the_result_draws_again(tmp_path):
     kinds = {json.loads(line)["record"] for line in (folder / "trace.jsonl").read_text().splitlines()}
     assert {"WorldEvent", "NeighChange", "NatMapped"} <= kinds
     assert type(Result.load(folder).plot("gateways")).__name__ == "Figure"
-    with pytest.raises(ConfigError, match=r'no plot "pie" \(there are: gateways, neigh, timeline, flows, latency, topology\)'):
+    there_are = "gateways, neigh, timeline, flows, latency, topology"
+    with pytest.raises(ConfigError, match=rf'no plot "pie" \(there are: {there_are}\)'):
         result.plot("pie")
 
 

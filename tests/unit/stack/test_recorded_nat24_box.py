@@ -343,12 +343,12 @@ def replay(script) -> tuple[list[str], Counter]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kernel", "packets"), [("linux-2.4-routes", 5545), ("linux-2.4", 5485)])
-def test_every_recorded_packet_goes_through_a_whole_box_as_it_did(hand_neighbours, kernel, packets):
+def test_every_recorded_packet_goes_through_a_whole_box_as_it_did(hand_neighbours, counted, kernel, packets):
     """patched-nat/*.jsonl (linux-2.4-routes) and patched-nat/stock-2.4/*.jsonl (linux-2.4): no difference at all."""
     chosen = [script for script in recorded24.scripts() if script.get("kernel", "linux-2.4-routes") == kernel]
     answers = [replay(script) for script in chosen]
     different = [found for found, _ in answers if found]
     assert not different, "\n".join(line for found in different[:5] for line in found)
-    equal = sum((counted for _, counted in answers), Counter())
-    print(f"{kernel}: {len(chosen)} scripts, {equal['packet']} packets received and {equal['send']} sent, all equal")
+    equal = sum((each for _, each in answers), Counter())
+    counted(f"{kernel} nat, whole box: {len(chosen)} scripts, {equal['packet']} in and {equal['send']} sent equal")
     assert (len(chosen), equal["packet"], equal["send"]) == (307, packets, 21)
