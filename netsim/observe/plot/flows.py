@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from netsim.observe.plot import strips, style
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 STRIP, LANE, ZERO, GAP, PITCH = 104, 20, 12, 5, 186
 BY_ACK, AT_END, AT_DELIVERY = "acknowledged", "completed", "delivered"
 """When payload counts: as TCP's receiver acknowledges it, when the whole transfer is there, as each unit arrives."""
-_WORDS = {BY_ACK: "as acknowledged", AT_END: "when complete", AT_DELIVERY: "as delivered"}
+_WORDS = MappingProxyType({BY_ACK: "as acknowledged", AT_END: "when complete", AT_DELIVERY: "as delivered"})
 _RATES = (("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3), ("bit/s", 1.0))
 _SIZES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0))
 
