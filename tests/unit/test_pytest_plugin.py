@@ -3,7 +3,12 @@
 The runner is a fake that holds whatever expectation is called "good ...": what a run finds is other tests' business.
 """
 
+from importlib.metadata import entry_points
+
 import pytest
+
+INSTALLED = any(point.value == "netsim.pytest_plugin" for point in entry_points(group="pytest11"))
+"""Whether the plug-in loads by itself, because the package is installed: a second time would be refused."""
 
 pytest_plugins = ["pytester"]
 
@@ -42,7 +47,8 @@ def project(pytester):
     pytester.makefile(".yaml", elsewhere="not: collected")
 
     def run(*args):
-        return pytester.runpytest_subprocess("-p", "netsim.pytest_plugin", "-p", "no:cacheprovider", *args)
+        plugin = () if INSTALLED else ("-p", "netsim.pytest_plugin")
+        return pytester.runpytest_subprocess(*plugin, "-p", "no:cacheprovider", *args)
 
     pytester.project_run = run
     return pytester
