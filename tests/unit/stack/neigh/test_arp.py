@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import pytest
 
-from netsim.addr import parse_ip
+from netsim.addr import parse_ip, parse_mac
 from netsim.stack.nud_states import NAMES, NUD_STALE
 from netsim.stack.profile.neigh import LINUX_24, LINUX_24_35
 from netsim.stack.profile.patches import Patches
-from netsim.stack.requests import DelNeigh, DumpNeighs, NewNeigh
+from netsim.stack.requests import DelNeigh, DumpNeighs, NewAddr, NewNeigh
 from netsim.trace.records import Consumed, Dropped
 from netsim.units import ms, sec
-from netsim.wire.arp import ARPOP_REPLY, ARPOP_REQUEST
+from netsim.wire.arp import ARPOP_REPLY, ARPOP_REQUEST, build_arp, parse_arp
+from netsim.wire.ether import build_ether
+from netsim.wire.frame import Frame
 
 PEER, OTHER, OURS = "02:00:00:00:00:02", "02:00:00:00:00:99", "02:00:00:00:00:01"
 ALL = "ff:ff:ff:ff:ff:ff"
@@ -154,6 +156,30 @@ def test_a_conflict_probe_gets_the_era_s_target(bench_tools, era, tha, tpa):
     dev = bench.device("eth0", OURS, "10.0.1.2/24")
     bench.request(dev, PEER, "0.0.0.0", "10.0.1.2", sec(1))
     assert bench.take() == [("arp", "eth0", 2, PEER, OURS, "10.0.1.2", tha, tpa)]
+
+
+@pytest.mark.parametrize("ours", ["10.0.1.2", "10.0.2.2", "192.0.2.1"])
+def test_a_conflict_probe_is_answered_for_an_address_of_any_device(wire, ours):
+    """Source: arp_process(), inet_addr_type_dev_table(): outside a VRF the local table is asked about no device."""
+    wire.box("a", eth0="lan 10.0.1.2/24", eth1="far 10.0.2.2/24")
+    wire.do("a", NewAddr(dev="lo", local=parse_ip("192.0.2.1"), plen=32))
+    peer = parse_mac(PEER)
+    probe = build_arp(ARPOP_REQUEST, peer, 0, parse_mac(NOBODY), parse_ip(ours))
+    frame = Frame(build_ether(parse_mac(ALL), peer, 0x0806) + probe, 1)
+    wire.boxes["a"].receive("eth0", frame, now=sec(1))
+    (answer,) = wire.boxes["a"].outbox.frames
+    arp = parse_arp(answer.octets, 14)
+    assert (answer.dev, answer.octets[:6], arp.op, arp.spa) == ("eth0", peer, ARPOP_REPLY, parse_ip(ours))
+    assert wire.do("a", DumpNeighs()) == ()
+
+
+def test_a_conflict_probe_for_somebody_else_is_not_answered(wire):
+    """Source: arp_process(), inet_addr_type_dev_table() == RTN_LOCAL."""
+    wire.box("a", eth0="lan 10.0.1.2/24", eth1="far 10.0.2.2/24")
+    probe = build_arp(ARPOP_REQUEST, parse_mac(PEER), 0, parse_mac(NOBODY), parse_ip("10.0.2.3"))
+    frame = Frame(build_ether(parse_mac(ALL), parse_mac(PEER), 0x0806) + probe, 1)
+    wire.boxes["a"].receive("eth0", frame, now=sec(1))
+    assert list(wire.boxes["a"].outbox.frames) == []
 
 
 def test_frames_for_others_and_on_noarp_devices_are_not_looked_at(bench, eth0):
