@@ -13,10 +13,9 @@ import pytest
 
 from netsim.addr import parse_mac
 from netsim.shell.dispatch import run
+from netsim.stack.netns import Netns
 from netsim.stack.profile import profile
 from netsim.stack.requests import NewLink
-
-netns = pytest.importorskip("netsim.stack.netns", exc_type=ImportError)
 
 EXISTS = "RTNETLINK answers: File exists\n"
 A, B, C = "via 10.0.1.1 dev eth0", "via 10.0.2.1 dev eth1", "via 10.0.1.9 dev eth0"
@@ -24,7 +23,7 @@ A, B, C = "via 10.0.1.1 dev eth0", "via 10.0.2.1 dev eth1", "via 10.0.1.9 dev et
 
 @pytest.fixture
 def sh():
-    made = netns.Netns("r", profile("linux-6"), random.Random(1))
+    made = Netns("r", profile("linux-6"), random.Random(1))
     for port, name in ((1, "eth0"), (2, "eth1")):
         made.request(NewLink(name=name, mac=parse_mac(f"02:00:00:00:0{port}:02")), now=0)
         run(made, f"ip addr add 10.0.{port}.2/24 dev {name}; ip link set {name} up", now=0)

@@ -14,20 +14,18 @@ import json
 import random
 from pathlib import Path
 
-import pytest
-
 from netsim.addr import parse_mac
 from netsim.shell.dispatch import run
+from netsim.stack.netns import Netns
 from netsim.stack.profile import profile
 from netsim.stack.requests import NewLink, SetLink
 from netsim.units import sec
 
 DATA = Path(__file__).parents[2] / "data" / "shell"
-netns = pytest.importorskip("netsim.stack.netns", exc_type=ImportError)
 
 
 def box(*devices: tuple[str, str]):
-    made = netns.Netns("r", profile("linux-6"), random.Random(1))
+    made = Netns("r", profile("linux-6"), random.Random(1))
     made.request(SetLink(dev="lo", up=True), now=0)
     for name, mac in devices:
         made.request(NewLink(name=name, mac=parse_mac(mac)), now=0)
