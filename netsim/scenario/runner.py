@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from netsim.errors import ConfigError, Problem
-from netsim.lab import Lab, describe_plainly
-from netsim.lab_setup import Refused
+from netsim.lab import Lab, Refused, describe_plainly
 from netsim.observe.metrics import Metrics
 from netsim.scenario.actions import Event, Flap, Impairment, Injection
 from netsim.scenario.audit import Audit

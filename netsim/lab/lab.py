@@ -9,33 +9,28 @@ lab.run(until=sec(120))
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from netsim.addr import parse_ip, parse_mac
+from netsim.addr import parse_ip
 from netsim.errors import ConfigError, Problem, SimulationError
-from netsim.lab_setup import Refused, configure, create_devices, line_spec
+from netsim.lab.handles import LabLink, LabNode
+from netsim.lab.set_up import Refused, configure, create_devices, line_spec
+from netsim.lab.verbs import Verbs, named
 from netsim.seeds import Seed
 from netsim.shell.tool import CommandResult
-from netsim.sim import failures
 from netsim.sim.apps.build import Applications, Destination, FlowSpec
 from netsim.sim.apps.ports import DEFAULT_PORTS
-from netsim.sim.callbacks import Callback, adapt, hook_number
 from netsim.sim.clock import STEP, Environment
-from netsim.sim.link import Link
-from netsim.sim.node import Node
-from netsim.sim.tools.script import run_line, run_script, takes_time
+from netsim.sim.tools.script import run_script, takes_time
 from netsim.sim.world import World
 from netsim.stack.profile import profile
-from netsim.stack.requests import NewLink
 from netsim.topology.graph import from_graph
 from netsim.topology.model import Topology
 from netsim.topology.ports import Port, first_address, ports_of
 from netsim.trace.bus import Bus
-from netsim.trace.records import CommandRun, WorldEvent
+from netsim.trace.records import WorldEvent
 from netsim.units import Ns
-from netsim.wire.frame import Frame
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -43,80 +38,11 @@ if TYPE_CHECKING:
     Graph: TypeAlias = "nx.Graph[Any]"
 
 Describe: TypeAlias = Callable[[Refused], Problem]
-PacketTap: TypeAlias = Callable[[Ns, Any], object]
-"""tap(t, packet): the scapy packet of each frame as it leaves its sender."""
 
 
 def describe_plainly(refused: Refused) -> Problem:
     """Tell a refused set-up line without a place in a file."""
     return Problem("<topology>", 0, 0, f"nodes.{refused.node}.{refused.part}", refused.words, refused.line)
-
-
-class LabNetfilter:
-    """A node's netfilter, for callbacks in Python."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-
-    def register(self, hook: str, callback: Callback, priority: int = 0) -> Any:  # Any: netfilter's handle
-        """Call `callback(packet, ctx)` at a hook ("PREROUTING", "FORWARD" ...) in the kernel's order of priorities.
-
-        The callback returns ACCEPT, DROP or the edited packet, and may not call the box it runs in. Returns a handle
-        for `unregister`.
-        """
-        number = hook_number(hook)
-        return self._node.box.netfilter.register(
-            number, priority, adapt(self._node.name, hook, callback, self._node.world.bus)
-        )
-
-    def unregister(self, handle: Any) -> None:  # Any: netfilter's handle
-        """Take a callback away."""
-        self._node.box.netfilter.unregister(handle)
-
-
-@dataclass(frozen=True, slots=True)
-class LabNode:
-    """One box of a lab."""
-
-    node: Node
-
-    @property
-    def name(self) -> str:
-        """The node's name."""
-        return self.node.name
-
-    @property
-    def netfilter(self) -> LabNetfilter:
-        """Its netfilter, for callbacks."""
-        return LabNetfilter(self.node)
-
-    def sh(self, line: str) -> CommandResult:
-        """Run a Linux command line, now; refusals are in the answer.
-
-        The clock goes on until a command that takes time (ping, arping, traceroute) is through.
-        """
-        if not takes_time(line):
-            return self.node.sh(line)
-        env = self.node.world.env
-        story = env.process(run_line(self.node, line))
-        while not story.processed:
-            env.step()
-        return cast("CommandResult", story.value)
-
-
-@dataclass(frozen=True, slots=True)
-class LabLink:
-    """One link of a lab."""
-
-    link: Link
-
-    def tap(self, tap: PacketTap) -> None:
-        """Call `tap(t, packet)` with the scapy packet of each frame that is sent over the link."""
-        self.link.taps.append(lambda t, frame: _show(tap, t, frame))
-
-    def tap_frames(self, tap: Callable[[Ns, Frame], None]) -> None:
-        """Call `tap(t, frame)` with the frames themselves: octets, without the cost of scapy."""
-        self.link.taps.append(tap)
 
 
 class Lab:
@@ -140,7 +66,7 @@ class Lab:
             text.partition("/")[0]: name
             for name, node in reversed(topology.nodes.items()) for addresses in node.addr.values() for text in addresses
         }  # fmt: skip
-        self._specs = {name: link.spec() for name, link in self.world.links.items()}
+        self._verbs = Verbs(self.world, topology, self.ports, self.apps)
         refused = [
             each
             for name in topology.nodes
@@ -216,15 +142,11 @@ class Lab:
 
     def __getitem__(self, name: str) -> LabNode:
         """Return a node. Raises KeyError with the names there are."""
-        if name not in self.world.nodes:
-            raise KeyError(f"no node {name!r}; there are: {', '.join(self.world.nodes)}")
-        return LabNode(self.world.nodes[name])
+        return LabNode(named(self.world.nodes, "node", name))
 
     def link(self, name: str) -> LabLink:
         """Return a link. Raises KeyError with the names there are."""
-        if name not in self.world.links:
-            raise KeyError(f"no link {name!r}; there are: {', '.join(self.world.links)}")
-        return LabLink(self.world.links[name])
+        return LabLink(named(self.world.links, "link", name))
 
     def run(self, until: Ns) -> None:
         """Run to an instant, which is included."""
@@ -314,7 +236,7 @@ class Lab:
 
         At once, or at an instant. `options` are those of impair and flap, in ns, bits a second and fractions.
         """
-        act = self._action(verb, target, options)
+        act = self._verbs.act(verb, target, options)
 
         def happen() -> None:
             self.bus.publish(WorldEvent(self.now, id_ or f"{verb}-{target}", verb, target))
@@ -332,78 +254,6 @@ class Lab:
         node, _, dev = end.partition(":")
         octets = bytes(packet) if isinstance(packet, (bytes, bytearray)) else to_octets(packet)
         self[node].node.inject(dev, octets)
-
-    def _action(self, verb: str, target: str, options: Mapping[str, Any]) -> Callable[[], None]:  # Any: by verb
-        world = self.world
-        node_name, _, dev = target.partition(":")
-        if verb in _ON_NODE:
-            node = self[node_name].node
-            return lambda: _ON_NODE[verb](node)
-        if verb == "boot":
-            node = self[node_name].node
-            return lambda: failures.boot(node, self._set_up_again)
-        if verb in {"start", "stop"}:
-            return lambda: (self.apps.start if verb == "start" else self.apps.stop)(target)
-        if verb in _ON_LINK:
-            link = self.link(target).link
-            return lambda: _ON_LINK[verb](world, link)
-        if verb == "impair":
-            link = self.link(target).link
-            return lambda: failures.impair(link, **options)
-        if verb == "repair":
-            link = self.link(target).link
-            return lambda: failures.repair(link, self._specs[target])
-        if verb == "flap":
-            link = self.link(target).link
-            return lambda: failures.flap(world, link, **options)
-        if verb not in _ON_INTERFACE:
-            raise SimulationError(f"no verb {verb!r}")
-        return self._on_interface(verb, self[node_name].node, dev)
-
-    def _on_interface(self, verb: str, node: Node, dev: str) -> Callable[[], None]:
-        port = next((port for port in self.ports[node.name] if port.name == dev), None)
-        if verb in {"up", "down"}:
-            return lambda: failures.set_up(node, dev, up=verb == "up")
-        if verb == "remove":
-            return lambda: failures.remove(node, dev)
-        if port is None:
-            raise SimulationError(f"{node.name} has no interface {dev!r} in its topology")
-        if verb == "create":
-            return lambda: failures.create(
-                node, NewLink(name=dev, kind=port.kind, mac=parse_mac(port.mac), mtu=port.mtu)
-            )
-        if dev not in node.nics:
-            raise SimulationError(f"{node.name}:{dev} is on no link")
-        end = node.nics[dev]
-        if verb in {"plug", "unplug"}:
-            act = failures.plug if verb == "plug" else failures.unplug
-            return lambda: act(self.world, end)
-        muting = failures.mute if verb == "mute" else failures.unmute
-        return lambda: muting(end)
-
-    def _set_up_again(self, node: Node) -> None:
-        """Set a booted box up as at the beginning; what it refuses this time is in the trace, as after any boot."""
-        spec, ports = self.topology.nodes[node.name], self.ports[node.name]
-        create_devices(node, spec, ports)
-        for end in node.nics.values():
-            if not end.link.carrier(end):
-                node.carrier(end.dev, False)
-        for refused in configure(node, spec, ports):
-            if CommandRun in self.bus.wanted:
-                result = refused.result
-                self.bus.publish(CommandRun(self.now, node.name, refused.line, result.rc, result.stdout, result.stderr))
-        self.apps.booted(node.name)
-
-
-_ON_NODE: Mapping[str, Callable[[Node], None]] = MappingProxyType({
-    "silence": failures.silence, "revive": failures.revive, "crash": failures.crash,
-})  # fmt: skip
-_ON_INTERFACE = ("up", "down", "remove", "create", "plug", "unplug", "mute", "unmute")
-_ON_LINK: Mapping[str, Callable[[World, Link], None]] = MappingProxyType({"cut": failures.cut, "join": failures.join})
-
-
-def _show(tap: PacketTap, t: Ns, frame: Frame) -> None:
-    tap(t, frame.scapy)
 
 
 def finish(answers: Iterable[CommandResult], done: Callable[[CommandResult], None] | None) -> None:
