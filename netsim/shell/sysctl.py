@@ -181,12 +181,17 @@ class _Work:
                 self.print(key, value, written=True)
         elif forgiving:
             return
-        elif refusal.errno == ENOENT:
+        elif refusal.errno == ENOENT and not self.exists(key):
             self.missing(key)
         elif refusal.errno in (EPERM, EACCES):
             self.complain(f"permission denied on key '{key}'")
         else:
             self.complain(f'setting key "{key}": {refusal.strerror}')
+
+    def exists(self, key: str) -> bool:
+        """Tell whether there is such a setting: a value may be refused as "No such file" too, for want of a module."""
+        value = self.box.request(GetSysctl(key=key), now=self.now)
+        return not isinstance(value, Refusal)
 
     def show(self, name: str) -> None:
         """Print one setting, or all below a name."""

@@ -10,6 +10,11 @@ from dataclasses import dataclass, replace
 
 from netsim.units import NS_PER_MS, NS_PER_S, Ns
 
+CONGESTION_CONTROLS = ("reno", "cubic")
+"""What net.ipv4.tcp_congestion_control may name; the setting holds which."""
+RENO = 0
+CUBIC = 1
+
 
 @dataclass(slots=True)
 class DevConf:
@@ -115,6 +120,8 @@ class Ipv4Conf:
     tcp_keepalive_intvl: Ns = 75 * NS_PER_S
     tcp_keepalive_probes: int = 9
     tcp_syn_linear_timeouts: int = 4
+    tcp_congestion_control: int = CUBIC
+    tcp_frto: int = 2
     tcp_sack: int = 1
     tcp_timestamps: int = 1
     tcp_window_scaling: int = 1

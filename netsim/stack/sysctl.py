@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 
 from netsim.stack.errno import EINVAL, ENOENT, Refusal
-from netsim.stack.settings import ConntrackConf, DevConf, Ipv4Conf, NeighParms, RouteConf
+from netsim.stack.settings import CONGESTION_CONTROLS, ConntrackConf, DevConf, Ipv4Conf, NeighParms, RouteConf
 from netsim.units import NS_PER_MS, NS_PER_S
 
 TEN_MS = 10 * NS_PER_MS
@@ -21,13 +21,17 @@ TEN_MS = 10 * NS_PER_MS
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """One sysctl name: the attribute behind it, the nanoseconds of one unit (1 for plain counts), and its bounds."""
+    """One sysctl name: the attribute behind it, the nanoseconds of one unit (1 for plain counts), and its bounds.
+
+    `words`, where there are any, are the values by name: the attribute holds which.
+    """
 
     attr: str
     unit: int = 1
     low: int = 0
     high: int = 0x7FFFFFFF
     any_int: bool = False
+    words: tuple[str, ...] = ()
 
 
 _DEV = MappingProxyType({name: Knob(name, any_int=True) for name in (each.name for each in fields(DevConf))})
@@ -68,13 +72,15 @@ _IPV4_BOUNDS = MappingProxyType({
     "tcp_keepalive_time": Knob("tcp_keepalive_time", NS_PER_S),
     "tcp_keepalive_intvl": Knob("tcp_keepalive_intvl", NS_PER_S),
     "tcp_syn_retries": Knob("tcp_syn_retries", low=1, high=127),
+    "tcp_frto": Knob("tcp_frto", high=255),
+    "tcp_congestion_control": Knob("tcp_congestion_control", words=CONGESTION_CONTROLS),
 })  # fmt: skip
 _ROUTE_UNITS = MappingProxyType({
     "min_delay": NS_PER_S, "max_delay": NS_PER_S, "gc_interval": NS_PER_S, "gc_timeout": NS_PER_S,
     "gc_min_interval": NS_PER_S, "secret_interval": NS_PER_S, "mtu_expires": NS_PER_S, "redirect_load": TEN_MS,
     "redirect_silence": TEN_MS, "error_burst": TEN_MS, "error_cost": TEN_MS,
 })  # fmt: skip
-
+AVAILABLE = "net.ipv4.tcp_available_congestion_control"
 
 __all__ = ["ConntrackConf", "DevConf", "Ipv4Conf", "Knob", "NeighParms", "RouteConf", "Sysctl"]
 
@@ -152,18 +158,25 @@ class Sysctl:
 
     def get(self, key: str) -> str | Refusal:
         """Return a value as /proc/sys prints it, or ENOENT."""
+        if key == AVAILABLE:
+            return " ".join(CONGESTION_CONTROLS)
         if key == "net.ipv4.ip_local_port_range":
             return f"{self.ipv4.ip_local_port_low}\t{self.ipv4.ip_local_port_high}"
         found = self._find(key)
         if found is None:
             return Refusal(ENOENT)
         holder, knob = found
+        if knob.words:
+            word: int = getattr(holder, knob.attr)
+            return knob.words[word]
         if knob.attr == "unres_qlen_bytes" and key.endswith("unres_qlen"):
             return str(getattr(holder, knob.attr) // 2090)
         return str(getattr(holder, knob.attr) // knob.unit)
 
     def set(self, key: str, text: str) -> Refusal | None:
         """Write a value given as text; EINVAL for a value out of bounds or no number, ENOENT for no such name."""
+        if key == AVAILABLE:
+            return Refusal(EINVAL)
         if key == "net.ipv4.ip_local_port_range":
             return self._set_port_range(text)
         if key == "net.ipv4.route.flush":
@@ -173,6 +186,8 @@ class Sysctl:
         if found is None:
             return Refusal(ENOENT)
         holder, knob = found
+        if knob.words:
+            return self._set_word(holder, knob, text)
         try:
             value = int(text, 0)
         except ValueError:
@@ -183,6 +198,13 @@ class Sysctl:
         if holder is self.conf_all and knob.attr == "forwarding":
             self._forward_everywhere(value)
         self._tell(key)
+        return None
+
+    @staticmethod
+    def _set_word(holder: object, knob: Knob, text: str) -> Refusal | None:
+        if text not in knob.words:
+            return Refusal(ENOENT)  # no module of that name
+        setattr(holder, knob.attr, knob.words.index(text))
         return None
 
     def _forward_everywhere(self, value: int) -> None:
@@ -210,7 +232,7 @@ class Sysctl:
     def keys(self) -> Iterator[str]:
         """Yield every name in `sysctl -a` order (sorted)."""
         names = [f"net.ipv4.{attr}" for attr in _names(self.ipv4) if not attr.startswith("ip_local_port")]
-        names += ["net.ipv4.ip_forward", "net.ipv4.ip_local_port_range"]
+        names += [AVAILABLE, "net.ipv4.ip_forward", "net.ipv4.ip_local_port_range"]
         names += [f"net.ipv4.route.{attr}" for attr in _names(self.route)]
         names += [f"net.netfilter.nf_conntrack_{attr}" for attr in _names(self.conntrack)]
         for device in ("all", "default", *self._devices):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from netsim.stack.sockets.tcp.context import TcpContext
 from netsim.stack.sockets.tcp.options import timestamp
+from netsim.stack.sockets.tcp.recovery import REXMIT_NEW, REXMIT_NONE
 from netsim.stack.sockets.tcp.reno import CA_OPEN
 from netsim.stack.sockets.tcp.rtx_queue import Delivered
 from netsim.stack.sockets.tcp.segment import Segment, unwrap
@@ -55,6 +56,8 @@ class AckInput:
             if not sock.options.sack:
                 told.delivered += max(told.acked - rtx.sacked_out, 1)
                 rtx.add_reno_sacks(1 - told.acked)
+                if told.retrans_acked:
+                    told.orig_end = -1  # the others may have waited behind the hole: they prove nothing
             elif rtx.sacked_out:
                 rtx.forget_blocks(ack)
         self._measure(sock, seg, told, now)
@@ -72,8 +75,7 @@ class AckInput:
                 again, _ = self._ctx.recovery.alert(
                     sock, told, advanced=False, duplicate=False, tsecr=self._tsecr(sock, seg), now=now
                 )
-                if again:
-                    self._ctx.output.retransmit_lost(sock, now=now)
+                self._again(sock, again, now)
         return ACK_OLD
 
     @staticmethod
@@ -151,8 +153,10 @@ class AckInput:
                 rtt = shortest = max(ms, 1) * (NS_PER_MS // NS_PER_US)
         if rtt < 0:
             return
-        sock.rtt.note_min(shortest if shortest >= 0 else rtt)
+        delay = shortest if shortest >= 0 else rtt
+        sock.rtt.note_min(delay)
         sock.rtt.measured(rtt, sock.snd_una, sock.snd_nxt)
+        sock.cc.measured(delay, sock.rtt.srtt8_us, sock.mss, sock.snd_una, sock.snd_nxt, now)
         sock.backoff = 0
 
     def _congestion(
@@ -168,7 +172,7 @@ class AckInput:
             plain = not (advanced or not_dup or told.sacked)
             ctx.recovery.tail_probe_acked(sock, ack=seg.ack, plain_duplicate=plain)
         set_timer = told.acked > 0 or self._sacked_older(sock, told)
-        again = False
+        again = REXMIT_NONE
         lost_before = rtx.lost_out
         if told.sacked or dsack or not not_dup or cc.state != CA_OPEN:
             duplicate = not (advanced or not_dup or dsack)
@@ -184,11 +188,23 @@ class AckInput:
         if cc.reducing:
             cc.reduce(told.delivered, max(0, rtx.lost_out - lost_before), rtx.in_flight, una_advanced=advanced)
         elif told.acked:
-            cc.grow(told.delivered)
-        if again:
-            ctx.output.retransmit_lost(sock, now=now)
+            cc.grow(told.delivered, now)
+        self._again(sock, again, now)
         if TcpSample in ctx.outbox.wants:
             ctx.sample(sock, "ack", now)
+
+    def _again(self, sock: TcpSocket, again: int, now: Ns) -> None:
+        """Send what recovery asks for: lost segments, or new ones to put a time-out to the test.
+
+        Mirrors tcp_xmit_recovery().
+        """
+        if again == REXMIT_NEW:
+            self._ctx.output.push(sock, now=now, nagle=False)
+            if sock.snd_nxt > sock.cc.high_seq:
+                return
+            sock.cc.frto = False
+        if again != REXMIT_NONE:
+            self._ctx.output.retransmit_lost(sock, now=now)
 
     @staticmethod
     def _sacked_older(sock: TcpSocket, told: Delivered) -> bool:

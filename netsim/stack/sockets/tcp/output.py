@@ -272,6 +272,7 @@ class TcpOutput:
         """Shrink the window after a silence longer than the time-out. Mirrors tcp_slow_start_after_idle_check()."""
         if sock.rtx.packets_out or not sock.last_sent_at:
             return
+        sock.cc.woke(sock.last_sent_at, now)
         idle = now - sock.last_sent_at
         rto = sock.rtt.rto
         if idle > rto:

@@ -4,9 +4,11 @@ Theory. An ACK that looks odd (a duplicate, one with SACK blocks, any outside th
 found by time (RACK) with SACK, by three duplicate ACKs without; a found loss enters recovery, an acknowledgement of all
 that was sent then leaves it. A time-out enters loss: everything old counts as lost and goes out again in slow start. If
 the first ACK after a retransmission echoes a stamp from before it, the original had arrived: window and threshold are
-taken back. Source: tcp_fastretrans_alert(), tcp_process_loss(), tcp_newreno_mark_lost(), tcp_add_reno_sack(),
-tcp_packet_delayed(), tcp_enter_loss(), tcp_simple_retransmit() (tcp_input.c), tcp_recovery.c (6.x); RFC 6582, 6675,
-8985, 3522. Not here: F-RTO, and undoing by duplicate SACKs.
+taken back. So they are if, after a time-out, the first ACK that advances is answered with new data (F-RTO) and what was
+sent before the time-out is acknowledged without having been sent again. Source: tcp_fastretrans_alert(),
+tcp_process_loss(), tcp_newreno_mark_lost(), tcp_add_reno_sack(), tcp_packet_delayed(), tcp_enter_loss(),
+tcp_simple_retransmit() (tcp_input.c), tcp_recovery.c (6.x); RFC 6582, 6675, 8985, 3522, 5682. Not here: undoing by
+duplicate SACKs.
 """
 
 from __future__ import annotations
@@ -26,6 +28,11 @@ from netsim.stack.sockets.tcp.rtx_queue import Delivered
 from netsim.stack.sockets.tcp.socket import TIMER_REORDER, TIMER_RETRANS, TcpSocket
 from netsim.units import NS_PER_US, Ns
 
+REXMIT_NONE = 0
+REXMIT_LOST = 1
+REXMIT_NEW = 2
+"""What an ACK lets go out again: nothing, what is lost, or new data (include/net/tcp.h has these as an enum)."""
+
 
 class Recovery:
     """Loss recovery of a box's connections."""
@@ -35,8 +42,8 @@ class Recovery:
 
     def alert(
         self, sock: TcpSocket, told: Delivered, *, advanced: bool, duplicate: bool, tsecr: int, now: Ns
-    ) -> tuple[bool, bool]:
-        """Work on an ACK that is not plain progress; returns whether to retransmit and whether RACK set the alarm.
+    ) -> tuple[int, bool]:
+        """Work on an ACK that is not plain progress; returns what to send (REXMIT) and whether RACK set the alarm.
 
         `duplicate`: a bare ACK that repeats the last one. `tsecr` is -1 without timestamps.
         """
@@ -56,31 +63,31 @@ class Recovery:
                 if not sack:
                     rtx.sacked_out = 0
                 if self._leave(sock, tsecr):
-                    return False, False
+                    return REXMIT_NONE, False
         if cc.state == CA_RECOVERY:
             if not sack:
                 self._reno_sacks(sock, told, advanced=advanced, duplicate=duplicate)
             elif advanced and self._may_undo(sock, tsecr):
                 if rtx.retrans_out:
-                    return False, False  # an original filled the hole: retransmit no more, wait
+                    return REXMIT_NONE, False  # an original filled the hole: retransmit no more, wait
                 self._take_back(sock)
                 cc.state = CA_OPEN
                 self._try_to_open(sock)
         elif cc.state == CA_LOSS:
-            if self._in_loss(sock, told, advanced=advanced, duplicate=duplicate, tsecr=tsecr):
-                return False, False
-            if cc.state == CA_LOSS:
-                _, alarmed = self._identify(sock, advanced=advanced, now=now)
-                return True, alarmed
+            again = self._in_loss(sock, told, advanced=advanced, duplicate=duplicate, tsecr=tsecr)
+            retransmitted = rtx.retrans_out
+            _, alarmed = self._identify(sock, advanced=advanced, now=now)
+            if cc.state != CA_OPEN and (not sack or rtx.retrans_out >= retransmitted):
+                return again, alarmed
         elif not sack:
             self._reno_sacks(sock, told, advanced=advanced, duplicate=duplicate)
         _, alarmed = self._identify(sock, advanced=advanced, now=now)
         if cc.state != CA_RECOVERY:
             if not rtx.lost_out:
                 self._try_to_open(sock)
-                return False, alarmed
+                return REXMIT_NONE, alarmed
             self._enter_recovery(sock, now)
-        return True, alarmed
+        return REXMIT_LOST, alarmed
 
     def _enter_recovery(self, sock: TcpSocket, now: Ns) -> None:
         sock.cc.start_reduction(CA_RECOVERY, sock.snd_nxt)
@@ -156,16 +163,11 @@ class Recovery:
         sock.cc.take_back()
 
     def _leave(self, sock: TcpSocket, tsecr: int) -> bool:
-        """Leave recovery or loss, all of it acknowledged; True holds the state. Mirrors tcp_try_undo_recovery().
-
-        Without SACK the state is held until something above is acknowledged: RFC 6582, false fast retransmits.
-        """
+        """Leave recovery or loss, all of it acknowledged; True holds the state. Mirrors tcp_try_undo_recovery()."""
         cc = sock.cc
         if self._may_undo(sock, tsecr):
             self._take_back(sock)
-        if sock.snd_una == cc.high_seq and not sock.options.sack:
-            if not sock.rtx.retrans_out:
-                sock.retrans_at = -1
+        if self._held(sock):
             return True
         if cc.state == CA_RECOVERY:
             cc.end_reduction()
@@ -173,30 +175,65 @@ class Recovery:
         cc.undo = False
         return False
 
-    def _in_loss(self, sock: TcpSocket, told: Delivered, *, advanced: bool, duplicate: bool, tsecr: int) -> bool:
-        """Work on an ACK after a time-out; True when nothing more is to be done. Mirrors tcp_process_loss()."""
+    def _in_loss(self, sock: TcpSocket, told: Delivered, *, advanced: bool, duplicate: bool, tsecr: int) -> int:
+        """Work on an ACK after a time-out; returns what to send. Mirrors tcp_process_loss()."""
+        cc = sock.cc
         if advanced and self._may_undo(sock, tsecr):
-            self._take_back(sock)
-            sock.retransmits = 0
-            sock.cc.state = CA_OPEN
-            return False
-        if sock.snd_una >= sock.cc.high_seq:
-            return self._leave(sock, tsecr)
+            self._was_spurious(sock, proven=False)
+            return REXMIT_NONE
+        recovered = sock.snd_una >= cc.high_seq
+        if cc.frto:
+            if 0 <= told.orig_end <= cc.high_seq:
+                self._was_spurious(sock, proven=True)
+                return REXMIT_NONE
+            if sock.snd_nxt > cc.high_seq:
+                if told.sacked or duplicate:
+                    cc.frto = False  # the new data came before the old: the loss was real
+            elif advanced and not recovered:
+                cc.high_seq = sock.snd_nxt
+                if sock.unsent_octets and sock.window_end > sock.snd_nxt:
+                    return REXMIT_NEW
+                cc.frto = False
+        if recovered:
+            self._leave(sock, tsecr)
+            return REXMIT_NONE
         if not sock.options.sack:
-            if sock.snd_nxt > sock.cc.high_seq and duplicate:
+            if sock.snd_nxt > cc.high_seq and duplicate:
                 self._reno_sacks(sock, told, advanced=False, duplicate=True)
             elif advanced:
                 sock.rtx.sacked_out = 0
-        return False
+        return REXMIT_LOST
+
+    def _was_spurious(self, sock: TcpSocket, *, proven: bool) -> None:
+        """Take a time-out back; the state opens with SACK, or if F-RTO has `proven` it. Mirrors tcp_try_undo_loss()."""
+        self._take_back(sock)
+        sock.retransmits = 0
+        if self._held(sock):
+            return
+        if proven or sock.options.sack:
+            sock.cc.state = CA_OPEN
+
+    @staticmethod
+    def _held(sock: TcpSocket) -> bool:
+        """Hold the state until something above is acknowledged: RFC 6582, false fast retransmits.
+
+        Mirrors tcp_is_non_sack_preventing_reopen().
+        """
+        if sock.snd_una != sock.cc.high_seq or sock.options.sack:
+            return False
+        if not sock.rtx.retrans_out:
+            sock.retrans_at = -1
+        return True
 
     # Time-outs
 
     def enter_loss(self, sock: TcpSocket, now: Ns) -> None:
         """Count everything old as lost, the window is one segment. Mirrors tcp_enter_loss()."""
         cc = sock.cc
+        cc.frto = bool(self._ctx.sysctl.ipv4.tcp_frto) and (cc.state < CA_RECOVERY or sock.retransmits > 0)
         first = cc.state <= CA_DISORDER or sock.snd_una >= cc.high_seq or (cc.state == CA_LOSS and not sock.retransmits)
         sock.rtx.mark_all_lost(now, sack=sock.options.sack)
-        cc.lose(sock.rtx.in_flight, sock.snd_nxt, first=first)
+        cc.lose(sock.rtx.in_flight, sock.snd_nxt, now, first=first)
         sock.tlp_high_seq = 0
         self._ctx.sample(sock, "timeout", now)
 

@@ -3,12 +3,14 @@
 Theory. `cwnd` counts segments. Below `ssthresh` it grows by each segment acknowledged, above it by one a window. A loss
 halves it: at once after a time-out (to one segment in flight), by degrees in a recovery, where each ACK lets out so
 much that the flight ends at `ssthresh` when the recovery ends (PRR). It grows only while it is what holds the sender
-back. Everything that moves cwnd and ssthresh is in this file.
+back. Everything that moves cwnd and ssthresh is in this file; cubic.py replaces the growth and the threshold alone.
 Source: RFC 5681, 6582, 6937; tcp_reno_cong_avoid(), tcp_slow_start() (tcp_cong.c), tcp_cwnd_reduction(),
 tcp_init_cwnd_reduction(), tcp_enter_loss() (tcp_input.c), tcp_cwnd_validate() (tcp_output.c), 6.x.
 """
 
 from __future__ import annotations
+
+from netsim.units import Ns
 
 TCP_INIT_CWND = 10
 TCP_INFINITE_SSTHRESH = 0x7FFFFFFF
@@ -26,12 +28,13 @@ class Reno:
     """The sender's window and its state. Sequence numbers are the socket's counts.
 
     `high_seq` is what was sent when a state was entered: the state ends once it is acknowledged. `undo` tells that the
-    reduction may still prove a mistake; `prior_cwnd`, `prior_ssthresh` are what it would be taken back to.
+    reduction may still prove a mistake; `prior_cwnd`, `prior_ssthresh` are what it would be taken back to. `frto` tells
+    that a time-out is on trial: the next ACKs show whether it was spurious (RFC 5682).
     """
 
     __slots__ = (
-        "_limited", "_max_packets_out", "_usage_seq", "cwnd", "cwnd_cnt", "high_seq", "prior_cwnd", "prior_ssthresh",
-        "prr_delivered", "prr_out", "ssthresh", "state", "undo",
+        "_limited", "_max_packets_out", "_usage_seq", "cwnd", "cwnd_cnt", "frto", "high_seq", "prior_cwnd",
+        "prior_ssthresh", "prr_delivered", "prr_out", "ssthresh", "state", "undo",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -42,7 +45,7 @@ class Reno:
         self.high_seq = 0
         self.prior_cwnd = self.prior_ssthresh = 0
         self.prr_delivered = self.prr_out = 0
-        self.undo = False
+        self.undo = self.frto = False
         self._max_packets_out = 0
         self._usage_seq = 0
         self._limited = False
@@ -74,8 +77,8 @@ class Reno:
             self._max_packets_out = packets_out
             self._usage_seq = snd_nxt
 
-    def grow(self, acked: int) -> None:
-        """Grow for `acked` segments delivered. Mirrors tcp_reno_cong_avoid()."""
+    def grow(self, acked: int, now: Ns) -> None:
+        """Grow for `acked` segments delivered. Mirrors tcp_reno_cong_avoid(), tcp_slow_start()."""
         if not (self._limited or (self.slow_start and self.cwnd < 2 * self._max_packets_out)):
             return
         if self.slow_start:
@@ -84,14 +87,32 @@ class Reno:
             self.cwnd = cwnd
             if not acked:
                 return
-        if self.cwnd_cnt >= self.cwnd:
+        self._avoid(acked, now)
+
+    def _avoid(self, acked: int, now: Ns) -> None:
+        """Grow above the threshold by one a window."""
+        self._additive(self.cwnd, acked)
+
+    def _additive(self, each: int, acked: int) -> None:
+        """Grow by one for `each` segments acknowledged. Mirrors tcp_cong_avoid_ai()."""
+        if self.cwnd_cnt >= each:
             self.cwnd_cnt = 0
             self.cwnd += 1
         self.cwnd_cnt += acked
-        if self.cwnd_cnt >= self.cwnd:
-            steps = self.cwnd_cnt // self.cwnd
-            self.cwnd_cnt -= steps * self.cwnd
+        if self.cwnd_cnt >= each:
+            steps = self.cwnd_cnt // each
+            self.cwnd_cnt -= steps * each
             self.cwnd += steps
+
+    def measured(self, rtt_us: int, srtt8_us: int, mss: int, snd_una: int, snd_nxt: int, now: Ns) -> None:
+        """Take a round trip measure: nothing to this algorithm."""
+
+    def woke(self, last_sent_at: Ns, now: Ns) -> None:
+        """Note that data goes out after a silence with nothing in flight: nothing to this algorithm."""
+
+    def _threshold(self) -> int:
+        """Return the window after a loss. Mirrors tcp_reno_ssthresh()."""
+        return max(self.cwnd >> 1, 2)
 
     def _current_ssthresh(self) -> int:
         """Source: tcp_current_ssthresh()."""
@@ -105,7 +126,7 @@ class Reno:
             self.high_seq = snd_nxt
             self.cwnd_cnt = 0
             self.prr_delivered = self.prr_out = 0
-            self.ssthresh = max(self.cwnd >> 1, 2)
+            self.ssthresh = self._threshold()
         self.undo = state == CA_RECOVERY
         self.state = state
 
@@ -130,13 +151,13 @@ class Reno:
         if self.ssthresh < TCP_INFINITE_SSTHRESH and (self.undo or self.state == CA_CWR):
             self.cwnd = self.ssthresh
 
-    def lose(self, in_flight: int, snd_nxt: int, *, first: bool) -> None:
+    def lose(self, in_flight: int, snd_nxt: int, now: Ns, *, first: bool) -> None:
         """Enter loss after a time-out; `first` when this flight was not reduced yet. Mirrors tcp_enter_loss()."""
         if first:
             self.prior_ssthresh = self._current_ssthresh()
             self.prior_cwnd = self.cwnd
             self.undo = True
-            self.ssthresh = max(self.cwnd >> 1, 2)
+            self.ssthresh = self._threshold()
         self.cwnd = in_flight + 1
         self.cwnd_cnt = 0
         self.state = CA_LOSS

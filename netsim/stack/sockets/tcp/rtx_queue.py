@@ -45,15 +45,21 @@ class Delivered:
     """What one ACK told: counts of segments, and the instants that measures are taken from (-1 none).
 
     `first_at` and `last_at` are transmissions of never retransmitted segments that left the queue, `sack_at` of one
-    newly sacked. `acked` counts what left, `sacked` what was newly sacked, `delivered` both without counting any twice.
+    newly sacked; `orig_end` is the lowest end of these. `acked` counts what left, `sacked` what was newly sacked,
+    `delivered` both without counting any twice.
     """
 
-    __slots__ = ("acked", "delivered", "first_at", "last_at", "retrans_acked", "sack_at", "sacked")
+    __slots__ = ("acked", "delivered", "first_at", "last_at", "orig_end", "retrans_acked", "sack_at", "sacked")
 
     def __init__(self) -> None:
         self.acked = self.sacked = self.delivered = 0
-        self.first_at = self.last_at = self.sack_at = -1
+        self.first_at = self.last_at = self.sack_at = self.orig_end = -1
         self.retrans_acked = False
+
+    def original(self, end: int) -> None:
+        """Note a segment that arrived as it was first sent. Source: FLAG_ORIG_SACK_ACKED."""
+        if self.orig_end < 0 or end < self.orig_end:
+            self.orig_end = end
 
 
 def _seq(sent: Sent) -> int:
@@ -171,6 +177,7 @@ class RtxQueue:
                 told.last_at = sent.sent_at
                 if told.first_at < 0:
                     told.first_at = sent.sent_at
+                    told.original(sent.end)
                 if sent.seq < self.highest_sack:
                     self.reord_seen += 1
             if sent.sacked:
@@ -213,6 +220,7 @@ class RtxQueue:
         if not sent.ever:
             if sent.seq < self.highest_sack:
                 self.reord_seen += 1
+            told.original(sent.end)
             if told.sack_at < 0:
                 told.sack_at = sent.sent_at
         if sent.retrans:

@@ -13,7 +13,9 @@ from netsim.addr import Ip
 from netsim.stack.device import Device
 from netsim.stack.dst import Route
 from netsim.stack.requests import SocketError
+from netsim.stack.settings import CUBIC
 from netsim.stack.sockets.tcp.alarm import Alarm
+from netsim.stack.sockets.tcp.cubic import Cubic
 from netsim.stack.sockets.tcp.options import Negotiated
 from netsim.stack.sockets.tcp.receiver import Receiver
 from netsim.stack.sockets.tcp.reno import TCP_INIT_CWND, Reno
@@ -86,10 +88,10 @@ class TcpSocket:
         self.mtu = 0
         self.advmss = 0
         self.mss = 0
-        self._begin_halves()
+        self._begin_halves(ctx)
         self._begin_alarms(ctx)
 
-    def _begin_halves(self) -> None:
+    def _begin_halves(self, ctx: TcpContext) -> None:
         """Set up the sending and the receiving half."""
         self.iss = self.snd_una = self.snd_nxt = 0
         self.snd_wnd = self.max_window = 0
@@ -101,7 +103,7 @@ class TcpSocket:
         self.need_space = False
         self.fin_queued = self.fin_sent = False
         self.rtx = RtxQueue()
-        self.cc = Reno()
+        self.cc: Reno = Cubic() if ctx.sysctl.ipv4.tcp_congestion_control == CUBIC else Reno()
         self.rtt = RttEstimator()
         self.rcv = Receiver()
         self.ts_recent = -1

@@ -99,7 +99,7 @@ def grown(acks, each=1, **state):
         setattr(cc, name, value)
     for n in range(acks):
         cc.validate(True, cc.cwnd, n, n + 1)
-        cc.grow(each)
+        cc.grow(each, 0)
     return cc
 
 
@@ -121,7 +121,7 @@ def test_a_window_that_is_not_used_does_not_grow():
     cc = Reno()
     cc.ssthresh = 5
     cc.validate(False, 3, 1, 4)
-    cc.grow(3)
+    cc.grow(3, 0)
     assert cc.cwnd == 10
 
 
@@ -146,7 +146,7 @@ def test_a_recovery_halves_by_degrees():
 def test_a_reduction_taken_back_restores_both():
     cc = Reno()
     cc.cwnd = 20
-    cc.lose(0, 100, first=True)
+    cc.lose(0, 100, 0, first=True)
     assert (cc.cwnd, cc.ssthresh) == (1, 10)
     cc.take_back()
     assert (cc.cwnd, cc.ssthresh, cc.undo) == (20, TCP_INFINITE_SSTHRESH, False)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from netsim.stack.errno import EHOSTUNREACH, ETIMEDOUT, Refusal
+from netsim.stack.settings import CUBIC, RENO
 from netsim.stack.sockets.tcp.reno import CA_LOSS, CA_OPEN, CA_RECOVERY
 from netsim.stack.sockets.tcp.state import TCP_CLOSE
 from netsim.trace.records import TcpSample
@@ -121,10 +122,12 @@ def lose_once(net, *ordinals):
 
 
 @pytest.mark.parametrize("sack", [1, 0])
-def test_a_lost_segment_is_sent_again_after_three_duplicates(make_net, drain, sack):
+@pytest.mark.parametrize(("control", "threshold"), [(RENO, 5), (CUBIC, 7)], ids=["reno", "cubic"])
+def test_a_lost_segment_is_sent_again_after_three_duplicates(make_net, drain, sack, control, threshold):
     """Of ten segments the second is lost: the ACKs of the third to fifth bring it back one round trip later."""
     net = make_net(delay=ms(10))
     net.a.sysctl.ipv4.tcp_sack = sack
+    net.a.sysctl.ipv4.tcp_congestion_control = control
     client, server = net.open()
     reader = drain(net.b, server)
     lose_once(net, 2)
@@ -135,7 +138,7 @@ def test_a_lost_segment_is_sent_again_after_three_duplicates(make_net, drain, sa
     assert [s.seq for s in net.sent("a", data=True)] == [1 + 1448 * n for n in range(10)] + [1449]
     assert net.times("a")[-1] == round((start + ms(20)) / 1e9, 6)
     assert client.cc.state == CA_RECOVERY
-    assert client.cc.ssthresh == 5
+    assert client.cc.ssthresh == threshold
     net.run(start + ms(100))
     assert reader.data == bytes(14480)
     assert client.total_retrans == 1
@@ -184,7 +187,7 @@ def test_a_time_out_starts_again_from_one_segment(make_net):
     net.a.write(client, bytes(14480))
     net.run(net.now + sec(1))
     assert client.cc.state == CA_LOSS
-    assert (client.cc.cwnd, client.cc.ssthresh) == (1, 5)
+    assert (client.cc.cwnd, client.cc.ssthresh) == (1, 7)
 
 
 def test_a_time_out_for_nothing_is_taken_back(make_net, drain):
