@@ -18,6 +18,7 @@ FLOORS = [
     {"sweep"},
     {"oracle", "live"},
     {"scenario"},
+    {"kernel"},
     {"lab"},
     {"topology"},
     {"sim", "observe"},

@@ -24,7 +24,7 @@ def doctor(json: Json = False) -> None:
     from importlib.metadata import PackageNotFoundError, version
 
     from netsim.cli.output import rows
-    from netsim.oracle.probe import abilities
+    from netsim.kernel.probe import abilities
 
     found: list[dict[str, str | bool]] = []
 

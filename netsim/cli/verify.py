@@ -28,8 +28,8 @@ def verify(
     """
     from netsim.cli.output import rows, talk
     from netsim.errors import Skipped
+    from netsim.kernel.probe import require
     from netsim.oracle.batch import verify_all
-    from netsim.oracle.probe import require
     from netsim.scenario.load import load_all
 
     chosen = settings(set_, seed)

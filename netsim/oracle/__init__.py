@@ -1,8 +1,5 @@
 """The referee: the same scenario on the running kernel, in namespaces of its own, and the two runs compared.
 
-Only the boxes are the kernel's. The kernel box answers the port of `stack.Netns` (frames, requests, carrier), so that
-links, failures, applications, meters and verdicts are the emulator's own code on both sides, here on the real clock.
-Wires carry octets alone: a veth pair leads each interface to a packet socket of this process, so nothing that Linux
-hangs on a packet beside its octets (confirmation marks, socket hashes) crosses from box to box as it does over a plain
-veth. May import everything up to scenario; cli imports it.
+The kernel's boxes are netsim.kernel's; links, failures, applications, meters and verdicts are the emulator's own code
+on both sides. May import everything up to scenario and kernel; cli imports it.
 """

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import TracebackType
 
+from netsim.kernel.lab import KernelLab
 from netsim.lab import Lab
 from netsim.oracle.answers import plain
 from netsim.oracle.describe import Describer, Roles
-from netsim.oracle.kernel_lab import KernelLab
 from netsim.topology.model import Topology
 from netsim.trace.bus import Bus
 from netsim.trace.records import Dropped, FrameSent

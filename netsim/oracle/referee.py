@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from netsim.errors import Skipped
+from netsim.kernel.lab import KernelLab
+from netsim.kernel.probe import require
+from netsim.kernel.wheel import Ticks, WheelTimers
 from netsim.lab import Lab
 from netsim.oracle.compare import COMPARED, Comparison, Run, compare
-from netsim.oracle.kernel_lab import KernelLab
-from netsim.oracle.probe import obstacles, require
-from netsim.oracle.wheel import Ticks, WheelTimers
+from netsim.oracle.obstacles import obstacles
 from netsim.scenario.expectations import RepeatableExpectation
 from netsim.scenario.model import Scenario
 from netsim.scenario.runner import locate_refusal, run_scenario

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from netsim.errors import Skipped
-from netsim.oracle.probe import require
-from netsim.oracle.sealed import Namespace
+from netsim.kernel.probe import require
+from netsim.kernel.sealed import Namespace
 from netsim.shell.dispatch import run
 from netsim.stack.errno import Refusal
 from netsim.stack.requests import GetRoute

@@ -14,10 +14,10 @@ import pytest
 
 from netsim.addr import parse_ip, parse_mac
 from netsim.errors import Skipped
-from netsim.oracle.fabric import Fabric
-from netsim.oracle.kernel_box import KernelBox
-from netsim.oracle.probe import require
-from netsim.oracle.reactor import Reactor
+from netsim.kernel.box import KernelBox
+from netsim.kernel.fabric import Fabric
+from netsim.kernel.probe import require
+from netsim.kernel.reactor import Reactor
 from netsim.shell.dispatch import run
 from netsim.stack.netns import Netns
 from netsim.stack.profile import profile

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from netsim.errors import Skipped
+from netsim.kernel.probe import require
 from netsim.oracle.batch import verify_file
-from netsim.oracle.probe import require
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 CORPUS = sorted((Path(__file__).parents[2] / "scenarios" / "kernel").glob("*.yaml"))

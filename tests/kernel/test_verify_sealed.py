@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from netsim.errors import Skipped
-from netsim.oracle.kernel_lab import KernelLab
-from netsim.oracle.probe import require
+from netsim.kernel.lab import KernelLab
+from netsim.kernel.probe import require
 from netsim.topology.model import Topology
 from netsim.trace.records import Dropped, FlowDelivered, FrameSent, NeighChange
 from netsim.units import ms, sec
@@ -85,11 +85,11 @@ def test_nothing_is_left_behind_after_an_interruption_in_the_middle(how):
 
 AS_NOBODY = """
 import os, sys
-import netsim.cli.app, netsim.oracle.batch, netsim.oracle.probe
+import netsim.cli.app, netsim.oracle.batch, netsim.kernel.probe
 from netsim.cli import main
 from netsim.scenario.load import load
 load(sys.argv[1])
-netsim.oracle.probe.abilities()
+netsim.kernel.probe.abilities()
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
 main(["verify", sys.argv[1]])
 """

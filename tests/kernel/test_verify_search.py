@@ -14,8 +14,8 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 
 from netsim.errors import Skipped
+from netsim.kernel.probe import require
 from netsim.oracle.duel import Duel
-from netsim.oracle.probe import require
 from netsim.topology.model import Topology
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netsim.oracle.probe import obstacles
+from netsim.oracle.obstacles import obstacles
 from netsim.oracle.referee import comparable
 from netsim.scenario.load import from_dict
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netsim.oracle.wheel import Ticks, WheelTimers
+from netsim.kernel.wheel import Ticks, WheelTimers
 from netsim.oracle.windows import SLACK, Window
 from netsim.units import ms, sec
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from netsim.oracle.wheel import Ticks, WheelTimers
+from netsim.kernel.wheel import Ticks, WheelTimers
 from netsim.units import ms
 
 

@@ -16,8 +16,8 @@ from struct import Struct
 
 from netsim.addr import Mac, mac_str
 from netsim.errors import SimulationError
-from netsim.oracle.reactor import Reactor
-from netsim.oracle.sealed import Namespace
+from netsim.kernel.reactor import Reactor
+from netsim.kernel.sealed import Namespace
 from netsim.units import NS_PER_S
 
 ETH_P_ALL = 3

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
-from netsim.oracle.fabric import Fabric
-from netsim.oracle.kernel_box import KernelBox
-from netsim.oracle.reactor import Reactor
-from netsim.oracle.watch import Watcher
-from netsim.oracle.wheel import Ticks, read_ticks
+from netsim.kernel.box import KernelBox
+from netsim.kernel.fabric import Fabric
+from netsim.kernel.reactor import Reactor
+from netsim.kernel.watch import Watcher
+from netsim.kernel.wheel import Ticks, read_ticks
 from netsim.seeds import Seed
 from netsim.shell.tool import CommandResult
 from netsim.sim.clock import STEP

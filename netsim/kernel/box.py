@@ -16,10 +16,10 @@ from typing import Any, TypeVar, cast
 
 from netsim.addr import ip_str
 from netsim.errors import InternalError
-from netsim.oracle.fabric import Fabric, Port
-from netsim.oracle.kernel_sockets import KernelSockets
-from netsim.oracle.reactor import Reactor
-from netsim.oracle.sealed import Namespace
+from netsim.kernel.fabric import Fabric, Port
+from netsim.kernel.reactor import Reactor
+from netsim.kernel.sealed import Namespace
+from netsim.kernel.sockets import KernelSockets
 from netsim.shell.tool import CommandResult
 from netsim.stack.errno import EINVAL, ENODEV, Refusal
 from netsim.stack.outbox import FrameOut, Outbox

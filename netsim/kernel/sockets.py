@@ -14,9 +14,9 @@ from types import MappingProxyType
 from typing import Any
 
 from netsim.addr import Ip, ip_str, parse_ip
-from netsim.oracle.netlink import NETLINK_ROUTE, source_towards
-from netsim.oracle.reactor import BROKEN, READABLE, WRITABLE, Reactor
-from netsim.oracle.sealed import Namespace
+from netsim.kernel.netlink import NETLINK_ROUTE, source_towards
+from netsim.kernel.reactor import BROKEN, READABLE, WRITABLE, Reactor
+from netsim.kernel.sealed import Namespace
 from netsim.stack.errno import EAGAIN, EPROTONOSUPPORT, Refusal
 from netsim.stack.outbox import Outbox, Wake
 from netsim.stack.requests import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netsim.oracle.netlink import attributes, read_connections
+from netsim.kernel.netlink import attributes, read_connections
 
 REDIRECTED = bytes.fromhex(
     "94000000000100060000000000000000020000003400018014000180080001007f000001080002007f0000011c000280050001001100000006"

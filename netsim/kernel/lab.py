@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netsim.errors import SimulationError
+from netsim.kernel.world import KernelWorld
 from netsim.lab import Describe, Lab, describe_plainly
-from netsim.oracle.realtime import KernelWorld
 from netsim.seeds import Seed
 from netsim.topology.model import Topology
 from netsim.trace.bus import Bus

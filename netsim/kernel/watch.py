@@ -6,8 +6,8 @@ import socket
 from collections.abc import Callable
 from types import MappingProxyType
 
-from netsim.oracle.kernel_box import KernelBox
-from netsim.oracle.netlink import (
+from netsim.kernel.box import KernelBox
+from netsim.kernel.netlink import (
     NETLINK_NETFILTER,
     NETLINK_ROUTE,
     Connection,
@@ -16,7 +16,7 @@ from netsim.oracle.netlink import (
     read_connections,
     subscribe_conntrack,
 )
-from netsim.oracle.reactor import Reactor
+from netsim.kernel.reactor import Reactor
 from netsim.trace.records import ConntrackEvent, NatMapped, NeighChange
 from netsim.units import NS_PER_MS, Ns
 
