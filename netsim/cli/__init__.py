@@ -1,17 +1,20 @@
 """The command line: one thin file a command, everything heavy imported inside the command that needs it.
 
 Results go to standard output, talk and progress to standard error. Exit status: 0 all expectations hold, 1 one failed,
-2 the input is wrong, 3 a bug in netsim, 4 skipped. May import everything below it; nothing imports it.
+2 the input is wrong, 3 a bug in netsim, 4 skipped, 130 interrupted, 143 ended by SIGTERM. May import everything below
+it; nothing imports it.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from errno import EDQUOT, EFBIG, ENOSPC
 
 from netsim.errors import ConfigError, NetsimError
 
+_SIGNALLED = 128
 _NO_ROOM = (ENOSPC, EDQUOT, EFBIG)  # where output goes is the person's choice, and no bug of netsim
 
 
@@ -22,11 +25,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
+    ended: list[int] = []
+
+    def end(signum: int, _frame: object) -> None:
+        """Let SIGTERM do what Ctrl-C does: partial results are kept."""
+        ended.append(signum)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
     try:
         app(args=args, prog_name="netsim")
+    except SystemExit as done:
+        sys.exit(_SIGNALLED + ended[0] if ended else done.code)
     except KeyboardInterrupt:
         print("netsim: interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(_SIGNALLED + (ended[0] if ended else signal.SIGINT))
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away: nobody is left to tell
         sys.exit(0)

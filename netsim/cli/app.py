@@ -11,6 +11,7 @@ from netsim.cli.check import check
 from netsim.cli.diff import diff
 from netsim.cli.doctor import doctor
 from netsim.cli.explain import explain
+from netsim.cli.live import live
 from netsim.cli.new import new
 from netsim.cli.plot import plot
 from netsim.cli.run import run
@@ -29,7 +30,8 @@ _EPILOG = (
 
 _COMMANDS: Mapping[str, Callable[..., None]] = MappingProxyType({
     "run": run, "check": check, "test": run_folders, "plot": plot, "show": show, "shell": shell,
-    "explain": explain, "sweep": sweep, "diff": diff, "verify": verify, "schema": schema, "new": new, "doctor": doctor,
+    "explain": explain, "sweep": sweep, "diff": diff, "verify": verify, "live": live, "schema": schema, "new": new,
+    "doctor": doctor,
 })  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from typing import TextIO
 from netsim.scenario.result import Result, Verdict
 from netsim.units import NS_PER_S, Ns
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it; 143 after SIGTERM."""
 _WIDTH = 72
 
 
@@ -46,11 +48,22 @@ def warning_lines(result: Result) -> Iterator[str]:
             yield f"warning: {count} with a source of {owner}'s went to {name} ({when})"
 
 
+def tell(result: Result) -> None:
+    """Print a run's verdicts, warnings and last line."""
+    for verdict in result.expect:
+        print("\n".join(verdict_lines(verdict)))
+    for line in warning_lines(result):
+        print(line)
+    print(summary(result))
+
+
 def summary(result: Result) -> str:
     """Return a run's last line."""
     total, failed = len(result.expect), len(result.failed)
     head = f"{result.scenario}: "
-    if not total:
+    if result.ended_s is not None:
+        head += f"ended at {result.ended_s:g} s, nothing was judged"
+    elif not total:
         head += "nothing was expected"
     elif failed:
         head += f"{failed} of {total} expectations failed"

@@ -83,6 +83,7 @@ def convert(
     Example: netsim topo convert topologies/two-isps.yaml two-isps.graphml
     """
     from netsim.errors import ConfigError, Problem
+    from netsim.files import write_text
     from netsim.scenario.load import load
     from netsim.topology.importers import GraphError, write_graph
     from netsim.topology.yaml_text import to_yaml
@@ -91,7 +92,7 @@ def convert(
     path = Path(target)
     try:
         if path.suffix in {".yaml", ".yml"}:
-            path.write_text(to_yaml(topology), encoding="utf-8")
+            write_text(path, to_yaml(topology))
         else:
             write_graph(topology, path)
     except GraphError as error:

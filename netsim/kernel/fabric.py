@@ -95,19 +95,32 @@ class Port:
             self.arrived(stamp, octets)
 
 
+class Wall:
+    """The namespace that holds the ports."""
+
+    def __init__(self) -> None:
+        self.namespace = Namespace("fabric")
+        for key in ("all", "default"):
+            self.namespace.write(f"/proc/sys/net/ipv6/conf/{key}/disable_ipv6", "1")
+        self.flags = self.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+
 class Fabric:
-    """Every port of a world."""
+    """Every port of a world. The namespace is made with the first one: a world may do without."""
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
-        self._namespace = Namespace("fabric")
-        for key in ("all", "default"):
-            self._namespace.write(f"/proc/sys/net/ipv6/conf/{key}/disable_ipv6", "1")
-        self._flags = self._namespace.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._wall: Wall | None = None
         self._ports: list[Port] = []
+
+    def _made(self) -> Wall:
+        if self._wall is None:
+            self._wall = Wall()
+        return self._wall
 
     def plug(self, box: Namespace, dev: str, mac: Mac, mtu: int, arrived: Arrived) -> Port:
         """Make an interface in a box, down, with its port here. Raises SimulationError in the kernel's words."""
+        wall = self._made()
         name = f"p{len(self._ports) + 1}"
         here = f"index {FIRST_INDEX + len(self._ports)} mtu {max(mtu, 9000)}"
         near = f"name {dev} address {mac_str(mac)} mtu {mtu or 1500} netns {box.path}"
@@ -116,31 +129,27 @@ class Fabric:
             f"ip link set {name} arp off up",
         )
         for line in lines:
-            code, _, said = self._namespace.run(line.split())
+            code, _, said = wall.namespace.run(line.split())
             if code:
                 raise SimulationError(f"{box.label}:{dev} could not be made: {said.strip()}")
-        offloads_off(self._namespace, name)
+        offloads_off(wall.namespace, name)
         offloads_off(box, dev)
-        sock = self._namespace.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        sock = wall.namespace.socket(socket.AF_PACKET, socket.SOCK_RAW)
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         sock.bind((name, ETH_P_ALL))
-        sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, _MREQ.pack(self._index(name), PACKET_MR_PROMISC, 0, b""))
+        sock.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, _MREQ.pack(_index(wall, name), PACKET_MR_PROMISC, 0, b""))
         sock.setblocking(False)
-        port = Port(name, sock, self._flags, arrived)
+        port = Port(name, sock, wall.flags, arrived)
         self._ports.append(port)
         self._reactor.add(sock.fileno(), port.news)
         return port
-
-    def _index(self, name: str) -> int:
-        with self._namespace.inside():
-            return socket.if_nametoindex(name)
 
     def unplug(self, port: Port) -> None:
         """Unregister an interface: both ends of its pair go."""
         self._reactor.remove(port.sock.fileno())
         port.sock.close()
-        self._namespace.run(["ip", "link", "del", port.name])
+        self._made().namespace.run(["ip", "link", "del", port.name])
 
     def close(self) -> None:
         """Let go of every port."""
@@ -148,8 +157,15 @@ class Fabric:
             if port.sock.fileno() >= 0:
                 self._reactor.remove(port.sock.fileno())
                 port.sock.close()
-        self._flags.close()
-        self._namespace.close()
+        if self._wall is not None:
+            self._wall.flags.close()
+            self._wall.namespace.close()
+            self._wall = None
+
+
+def _index(wall: Wall, name: str) -> int:
+    with wall.namespace.inside():
+        return socket.if_nametoindex(name)
 
 
 def offloads_off(namespace: Namespace, dev: str) -> None:

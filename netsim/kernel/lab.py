@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netsim.errors import SimulationError
+from netsim.kernel.box import KernelBox
 from netsim.kernel.world import KernelWorld
 from netsim.lab import Describe, Lab, describe_plainly
 from netsim.seeds import Seed
@@ -21,15 +22,19 @@ class KernelLab(Lab):
 
     def __init__(
         self, topology: Topology, *, seed: int = 1, bus_ready: Callable[[Bus], None] | None = None,
-        describe: Describe = describe_plainly,
+        describe: Describe = describe_plainly, world: KernelWorld | None = None,
     ) -> None:  # fmt: skip
-        """Build and set up, at instant 0. Raises ConfigError for a refused line, Skipped where namespaces cannot be."""
-        self.kernel_world = KernelWorld(Seed(seed))
+        """Build and set up, at instant 0. Raises ConfigError for a refused line, Skipped where namespaces cannot be.
+
+        `world` is an empty one in which other boxes too are real.
+        """
+        self.kernel_world = world or KernelWorld(Seed(seed))
         try:
             super().__init__(topology, seed=seed, bus_ready=bus_ready, describe=describe, world=self.kernel_world)
             self.reachable = {
                 (box.name, dev): value
-                for box in self.kernel_world.owners for dev, value in box.reachable_times().items()
+                for box in self.kernel_world.owners if isinstance(box, KernelBox)
+                for dev, value in box.reachable_times().items()
             }  # fmt: skip
         except BaseException:
             self.kernel_world.close()
@@ -42,7 +47,8 @@ class KernelLab(Lab):
         world = self.kernel_world
         world.start()
         world.pump(until)
-        world.env.run_to(max(world.env.now, until))
+        if not world.ended:
+            world.env.run_to(max(world.env.now, until))
 
     def close(self) -> None:
         """Let every namespace go."""

@@ -35,9 +35,11 @@ class Reactor:
     def poll(self, timeout: Ns) -> bool:
         """Wait for news, call who waits for it, and tell whether there was any.
 
-        epoll counts in milliseconds and rounds up: the wait may end up to a millisecond after `timeout`.
+        epoll counts in milliseconds and rounds up; select, asked about the epoll itself, waits to the microsecond.
         """
-        events = self._epoll.poll(max(0, timeout) / NS_PER_S)
+        if timeout > 0:
+            select.select((self._epoll,), (), (), timeout / NS_PER_S)
+        events = self._epoll.poll(0)
         for fd, mask in events:
             callback = self._callbacks.get(fd)
             if callback is not None:

@@ -1,7 +1,7 @@
 """The world of kernel boxes: the emulator's links, applications and timeline, on the real clock.
 
 `pump` is the heart: it waits for the next step of the timeline or for news from the kernel, whichever is first, moves
-the world's clock to the instant that the news is stamped with, and lets things happen.
+the world's clock to the instant that the news is stamped with, and lets things happen. How late that was is counted.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import subprocess
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import cast
+from typing import Protocol, cast
 
 from netsim.kernel.box import KernelBox
 from netsim.kernel.fabric import Fabric
+from netsim.kernel.lateness import Lateness
 from netsim.kernel.reactor import Reactor
 from netsim.kernel.watch import Watcher
 from netsim.kernel.wheel import Ticks, read_ticks
@@ -24,13 +25,22 @@ from netsim.sim.clock import STEP
 from netsim.sim.node import Node
 from netsim.sim.world import World
 from netsim.stack.netns import Netns
-from netsim.stack.outbox import FrameOut
+from netsim.stack.outbox import FrameOut, Outbox
 from netsim.stack.profile import Profile
 from netsim.trace.records import CommandRun
 from netsim.units import NS_PER_MS, NS_PER_S, Ns
 
 PATIENCE: Ns = 20 * NS_PER_S
 """How long a command may run; then it is ended, as nothing in a scenario waits longer."""
+
+
+class RealBox(Protocol):
+    """What the world asks of a box that is not emulated."""
+
+    outbox: Outbox
+
+    def settled(self) -> bool:
+        """Tell whether its interfaces have heard of their carriers."""
 
 
 class KernelNode(Node):
@@ -83,17 +93,21 @@ class KernelNode(Node):
 
 
 class KernelWorld(World):
-    """A world whose boxes are the kernel's. `close` it, whatever happened."""
+    """A world whose boxes are the kernel's. `close` it, whatever happened.
 
-    def __init__(self, seed: Seed) -> None:
+    `ended` set lets `pump` return before its instant: what the run is for has come to its end.
+    """
+
+    def __init__(self, seed: Seed, lateness: Lateness | None = None) -> None:
         super().__init__(seed)
+        self.lateness = lateness or Lateness()
+        self.ended = False
         self.reactor = Reactor()
         self.fabric = Fabric(self.reactor)
-        self.owners: dict[KernelBox, Node] = {}
+        self.owners: dict[RealBox, Node] = {}
         self.watchers: dict[str, Watcher] = {}
-        self.lateness: Ns = 0
         self.ticks: Ticks | None = None
-        self._arrived: list[tuple[int, KernelBox, FrameOut]] = []
+        self._arrived: list[tuple[int, RealBox, FrameOut]] = []
         self._origin = 0
 
     def add_node(self, name: str, profile: Profile) -> Node:
@@ -101,7 +115,7 @@ class KernelWorld(World):
         node = self.nodes[name] = KernelNode(self, name, profile)
         return node
 
-    def came(self, stamp: int, box: KernelBox, frame: FrameOut) -> None:
+    def came(self, stamp: int, box: RealBox, frame: FrameOut) -> None:
         """Take a frame that left an interface."""
         self._arrived.append((stamp, box, frame))
 
@@ -136,17 +150,18 @@ class KernelWorld(World):
         return time.time_ns() - self._origin if self._origin else 0
 
     def pump(self, until: Ns) -> None:
-        """Let the world run until an instant."""
+        """Let the world run until an instant, or until it has `ended`."""
         env = self.env
-        while (now := self.clock()) < until:
+        while not self.ended and (now := self.clock()) < until:
             due = min(env.peek(), self._next_look(now), until)
             self.reactor.poll(int(due) - now)
             self._deliver(env.run_to)
             now = min(self.clock(), until)
-            if env.peek() < now:
-                self.lateness = max(self.lateness, now - int(env.peek()))
+            if (due := env.peek()) <= now:
+                self.lateness.note(now - int(due), now)
             env.run_to(max(env.now, now))
             self._look(now)
+            self.ended = self.ended or bool(self.lateness.exceeded)
         self._deliver(env.run_to)
 
     def wait(self, done: Callable[[], bool]) -> None:
@@ -166,7 +181,10 @@ class KernelWorld(World):
         arrived, self._arrived = self._arrived, []
         arrived.sort(key=lambda each: each[0])
         for stamp, box, frame in arrived:
-            run_to(max(self.env.now, stamp - self._origin))
+            at = stamp - self._origin
+            if at > 0:  # what came before the clock started is handled at its start, as in time
+                self.lateness.note(self.env.now - at, self.env.now)
+            run_to(max(self.env.now, at))
             node = self.owners.get(box)
             if node is not None:
                 box.outbox.frames.append(frame)

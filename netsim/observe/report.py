@@ -63,14 +63,18 @@ def report_html(result: Json, figures: Sequence[tuple[str, str]] = ()) -> str:
         _nat(result.get("nat", ())),
         _commands(result.get("commands", ())),
     ]
-    verdict = '<span class="verdict good">passed</span>' if passed else '<span class="verdict bad">failed</span>'
+    said = "passed" if passed else "partial" if result.get("partial") else "failed"
+    verdict = f'<span class="verdict {"good" if passed else "bad"}">{said}</span>'
     facts = [f"seed {result['seed']}"] if "seed" in result else []
-    facts += [f"{_number(result['duration_s'])} s simulated"] if "duration_s" in result else []
+    if "duration_s" in result:
+        ended = result.get("ended_s")
+        head = "" if ended is None else f"ended early, at {_number(ended)} of "
+        facts.append(f"{head}{_number(result['duration_s'])} s simulated")
     facts += [f"{result['packet_hops']} packet hops"] if "packet_hops" in result else []
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(name)}: {'passed' if passed else 'failed'}</title>\n"
+        f"<title>{escape(name)}: {said}</title>\n"
         f"<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
         f'<h1>{escape(name)} {verdict}</h1>\n<p class="sub">{escape(" · ".join(facts))}</p>\n'
         + "".join(sections)

@@ -91,7 +91,7 @@ def run_on_kernel(scenario: Scenario) -> tuple[Run, Draws]:
         for lab in labs:
             lab.close()
     world = labs[0].kernel_world
-    draws = Draws(reachable=labs[0].reachable, ticks=world.ticks, late=world.lateness)
+    draws = Draws(reachable=labs[0].reachable, ticks=world.ticks, late=world.lateness.most)
     return Run(result=result, records=in_order(records)), draws
 
 

@@ -16,6 +16,7 @@ from netsim.errors import ConfigError, Problem
 from netsim.scenario.check import Context, in_order
 from netsim.scenario.check_expect import check_expectations
 from netsim.scenario.check_lines import check_lines
+from netsim.scenario.check_live import check_live
 from netsim.scenario.check_topology import check_topology
 from netsim.scenario.check_traffic import check_events, check_traffic
 from netsim.scenario.located import Entry, Located, Map, Mark, Scalar, Source, locate, plain
@@ -96,7 +97,7 @@ def _finish(tree: Located, shown: str, name: str, settings: Mapping[str, str], *
     tree = _set(tree, settings, problems)
     scenario = _types(tree, problems)
     ctx = Context(tree, problems)
-    for check in (check_topology, check_traffic, check_events, check_expectations, check_lines):
+    for check in (check_topology, check_traffic, check_events, check_expectations, check_lines, check_live):
         check(ctx)
     if problems:
         raise ConfigError(*(_without(prefix, problem) for problem in in_order(problems, files)))

@@ -81,6 +81,15 @@ class Traffic(Model):
         return NS_PER_S if self.kind in {"udp", "ping"} or self.hold else None
 
 
+class Live(Model):
+    """A node whose stack is a real one under `netsim live`; every other command emulates it."""
+
+    namespace: Literal["auto"] | None = Field(None, description="auto: the running kernel's, in a namespace of its own")
+    tap: DeviceName | None = Field(None, description="whatever is behind this TAP device, which you have made")
+    dev: DeviceName | None = Field(None, description="the tap's interface; needed where the node has more than one")
+    serve: str = Field("", description="command lines of programs that run as long as the run: real servers")
+
+
 class Observe(Model):
     """What a run keeps and draws."""
 
@@ -114,6 +123,7 @@ class Scenario(Model):
         tuple[Expectation, ...], BeforeValidator(frozen_list, json_schema_input_type=list[Expectation])
     ] = ()
     observe: Observe = Field(default_factory=Observe)
+    live: dict[NodeName, Live] = Field(default_factory=dict, description="nodes that are real under `netsim live`")
     _origin: Map | None = PrivateAttr(None)
 
     @property

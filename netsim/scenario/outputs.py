@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from netsim.errors import ConfigError, Problem
+from netsim.files import Staging
 from netsim.observe.capture import Capture, resolve_points
 from netsim.observe.filter import compile_filter
 from netsim.observe.plot.ladder import Ladder, mermaid, text_ladder
@@ -42,11 +43,13 @@ class Outputs:
     """Writes into one folder while the run goes on; `finish` writes the rest. Raises ConfigError when it cannot."""
 
     def __init__(self, folder: Path, bus: Bus, scenario: Scenario, topology: Topology, ends: Ends) -> None:
-        self.folder = folder
+        _refuse_inside_a_run(folder)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._trace: IO[str] = (folder / "trace.jsonl").open("w", encoding="utf-8")
-            self._pcap: IO[bytes] | None = (folder / "capture.pcapng").open("wb") if scenario.observe.pcap else None
+            self._staging = Staging(folder)
+            self.folder = self._staging.path
+            self._trace: IO[str] = (self.folder / "trace.jsonl").open("w", encoding="utf-8")
+            wanted = bool(scenario.observe.pcap)
+            self._pcap: IO[bytes] | None = (self.folder / "capture.pcapng").open("wb") if wanted else None
         except OSError as error:
             raise ConfigError(Problem("--out", 0, 0, "", f"{folder} cannot be written: {error.strerror}")) from error
         addresses = {
@@ -68,7 +71,7 @@ class Outputs:
         self._trace.write("\n")
 
     def finish(self, result: Result) -> None:
-        """Close the streams, write the result, the plots and the report."""
+        """Close the streams, write the result, the plots and the report, and put all of them into the folder."""
         from netsim.observe.report import report_html
         from netsim.scenario.plots import save_plots, svg_figures
 
@@ -82,3 +85,19 @@ class Outputs:
             (self.folder / "ladder.mmd").write_text(mermaid(self._ladder.steps) + "\n", encoding="utf-8")
         save_plots(result, self.folder)
         (self.folder / "report.html").write_text(report_html(result.to_dict(), svg_figures(result)), encoding="utf-8")
+        self._staging.commit(last="result.json")
+
+    def discard(self) -> None:
+        """Leave the folder as it was: the run came to no result."""
+        self._trace.close()
+        if self._pcap is not None:
+            self._pcap.close()
+        self._staging.discard()
+
+
+def _refuse_inside_a_run(folder: Path) -> None:
+    """Refuse a folder below another run's: plots and reports of the two would be taken for one. Raises ConfigError."""
+    for parent in folder.absolute().parents:
+        if (parent / "result.json").is_file():
+            what = f"{folder} lies inside {parent}, which is another run's folder"
+            raise ConfigError(Problem("--out", 0, 0, "", what, "choose one beside it"))

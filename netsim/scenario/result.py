@@ -42,6 +42,8 @@ class Result:
     """A run's outcome. Lists are in time order; times are seconds, as in the JSON.
 
     `plots` holds the data of each plot by name, beyond the contract's fields, so that a saved run can be drawn.
+    `ended_s` is the instant at which a run ended before its time, None for a whole one: the result is partial then, and
+    no expectation was judged.
     """
 
     scenario: str
@@ -61,6 +63,7 @@ class Result:
     packet_hops: int = 0
     wall_s: float = 0.0
     plots: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON values
+    ended_s: float | None = None
 
     @property
     def exit_code(self) -> int:
@@ -92,6 +95,8 @@ class Result:
             "drops": dict(self.drops),
             "ledger": dict(self.ledger), "packet_hops": self.packet_hops, "wall_s": self.wall_s,
         }  # fmt: skip
+        if self.ended_s is not None:
+            out |= {"partial": True, "ended_s": self.ended_s}
         if self.plots:
             out["plots"] = dict(self.plots)
         return out
@@ -117,6 +122,7 @@ class Result:
             gateways=data["gateways"], neigh=tuple(data["neigh"]), nat=tuple(data["nat"]),
             commands=tuple(data["commands"]), drops=data["drops"], ledger=data["ledger"],
             packet_hops=data["packet_hops"], wall_s=data["wall_s"], plots=data.get("plots", {}),
+            ended_s=data.get("ended_s"),
         )  # fmt: skip
 
     @classmethod

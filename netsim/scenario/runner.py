@@ -25,7 +25,7 @@ from netsim.scenario.meters import ends_of, gateways_of, plot_data, spans_of, st
 from netsim.scenario.model import Scenario, Traffic
 from netsim.scenario.notation import NotationError, build, parse_packet
 from netsim.scenario.outputs import Outputs
-from netsim.scenario.result import Result
+from netsim.scenario.result import Result, Verdict
 from netsim.shell.tool import CommandResult
 from netsim.sim.clock import EXPECTATION
 from netsim.topology.commands import expand
@@ -34,6 +34,15 @@ from netsim.trace.bus import Bus
 from netsim.trace.digest import Digest
 from netsim.trace.records import WorldEvent
 from netsim.units import Ns, seconds
+
+
+class Interrupted(KeyboardInterrupt):
+    """A person interrupted the run; `result` is what it had come to."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__()
+        self.result = result
+
 
 Progress = Callable[[float], None]
 MakeLab = Callable[[Scenario, Topology, Callable[[Bus], None]], Lab]
@@ -56,27 +65,47 @@ def run_scenario(
 ) -> Result:
     """Run a scenario and judge it; with `out`, write its files there. Raises ConfigError for a refused set-up line.
 
-    `make_lab` builds another lab than the emulator's (the referee's, whose boxes are the kernel's).
+    `make_lab` builds another lab than the emulator's (one whose boxes are the kernel's). A run that is interrupted, or
+    whose lab ends before the scenario does, has a partial result, which is written like any other; then Interrupted,
+    a KeyboardInterrupt, carries it to the caller.
     """
     topology = scenario.effective_topology()
     listening: list[Meters] = []
     make_lab = make_lab or build_lab
-    lab = make_lab(scenario, topology, lambda bus: listening.append(_listen(scenario, topology, bus, out)))
-    (meters,) = listening
+    try:
+        lab = make_lab(scenario, topology, lambda bus: listening.append(_listen(scenario, topology, bus, out)))
+        with lab:
+            result, interrupted = _run(lab, scenario, listening[0], progress)
+        if listening[0].outputs is not None:
+            listening[0].outputs.finish(result)
+    except BaseException:
+        for meters in listening:
+            if meters.outputs is not None:
+                meters.outputs.discard()
+        raise
+    if interrupted:
+        raise Interrupted(result)
+    return result
+
+
+def _run(lab: Lab, scenario: Scenario, meters: Meters, progress: Progress | None) -> tuple[Result, bool]:
+    """Run a lab to its end; return the result and whether a person interrupted it."""
     file_timeline(lab, scenario)
     file_expectations(lab, scenario, meters.gatherer)
+    interrupted = False
     started = time.perf_counter()
-    run_lab(lab, scenario.duration, progress)
+    try:
+        run_lab(lab, scenario.duration, progress)
+    except KeyboardInterrupt:
+        interrupted = True
     wall = time.perf_counter() - started
-    meters.metrics.ledger.check(lab.world.in_flight(), lab.world.held())
+    ended = lab.now if interrupted or lab.now < scenario.duration else None
     digest = meters.digest.hexdigest()
-    if any(isinstance(each, RepeatableExpectation) for each in scenario.expect):
-        meters.gatherer.digests = (digest, digest_of(scenario))
-    result = _result(scenario, topology, meters, digest, wall)
-    if meters.outputs is not None:
-        meters.outputs.finish(result)
-    lab.close()
-    return result
+    if ended is None:
+        meters.metrics.ledger.check(lab.world.in_flight(), lab.world.held())
+        if any(isinstance(each, RepeatableExpectation) for each in scenario.expect):
+            meters.gatherer.digests = (digest, digest_of(scenario))
+    return _result(scenario, lab.topology, meters, digest, wall, ended), interrupted
 
 
 def digest_of(scenario: Scenario) -> str:
@@ -260,17 +289,23 @@ class _Asker:
             self.gatherer.answers[self.index] = Answer(answer.rc, answer.stdout, answer.stderr)
 
 
-def _result(scenario: Scenario, topology: Topology, meters: Meters, digest: str, wall: float) -> Result:
-    verdicts = tuple(judge() for judge in meters.gatherer.judges)
-    verdicts += meters.audit.verdicts(meters.metrics)
+def _result(
+    scenario: Scenario, topology: Topology, meters: Meters, digest: str, wall: float, ended: Ns | None
+) -> Result:
+    if ended is None:
+        verdicts = tuple(judge() for judge in meters.gatherer.judges)
+        verdicts += meters.audit.verdicts(meters.metrics)
+    else:
+        why = f"not judged: the run ended at {seconds(ended):g} of {seconds(scenario.duration):g} s"
+        verdicts = tuple(Verdict(name=judge().name, passed=False, why=why) for judge in meters.gatherer.judges)
     measured = meters.metrics.as_result(scenario.duration)
     return Result(
         scenario=scenario.name, seed=scenario.seed, duration_s=seconds(scenario.duration),
-        passed=all(verdict.passed for verdict in verdicts), digest=digest, expect=verdicts,
+        passed=ended is None and all(verdict.passed for verdict in verdicts), digest=digest, expect=verdicts,
         events=tuple(measured["events"]), flows=measured["flows"], gateways=measured["gateways"],
         neigh=tuple(measured["neigh"]) if "neigh" in scenario.observe.lists else (),
         nat=tuple(measured["nat"]) if "nat" in scenario.observe.lists else (),
         commands=tuple(measured["commands"]) if "commands" in scenario.observe.lists else (),
         drops=measured["drops"], ledger=measured["ledger"], packet_hops=measured["packet_hops"], wall_s=wall,
-        plots=plot_data(scenario, topology, meters.metrics),
+        plots=plot_data(scenario, topology, meters.metrics), ended_s=None if ended is None else seconds(ended),
     )  # fmt: skip

@@ -6,11 +6,13 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from io import StringIO
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from netsim.errors import ConfigError, Problem
+from netsim.files import write_text
 from netsim.observe.plot.cdf import CdfData, Curve
 from netsim.scenario.model import Scenario
 from netsim.scenario.values import Bound
@@ -151,14 +153,8 @@ def write(sweep: Sweep, folder: Path) -> list[Path]:
     files = [folder / "sweep.json", folder / "runs.csv"]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files[0].write_text(json.dumps(sweep.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        with files[1].open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow([*_keys(sweep), "seed", "passed", *sweep.measures()])
-            for point in sweep.points:
-                for outcome in point.outcomes:
-                    measured = [outcome.measures.get(name) for name in sweep.measures()]
-                    writer.writerow([*(v for _, v in point.settings), outcome.seed, outcome.passed, *measured])
+        write_text(files[0], json.dumps(sweep.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        write_text(files[1], _table(sweep))
         for measure in sweep.measures():
             figure = draw_cdf(sweep.curves(measure))
             for suffix in (".svg", ".png"):
@@ -167,6 +163,18 @@ def write(sweep: Sweep, folder: Path) -> list[Path]:
     except OSError as error:
         raise ConfigError(Problem("--out", 0, 0, "", f"{folder} cannot be written: {error.strerror}")) from error
     return files
+
+
+def _table(sweep: Sweep) -> str:
+    """Return the runs as CSV, one a row."""
+    text = StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([*_keys(sweep), "seed", "passed", *sweep.measures()])
+    for point in sweep.points:
+        for outcome in point.outcomes:
+            measured = [outcome.measures.get(name) for name in sweep.measures()]
+            writer.writerow([*(v for _, v in point.settings), outcome.seed, outcome.passed, *measured])
+    return text.getvalue()
 
 
 def _keys(sweep: Sweep) -> list[str]:

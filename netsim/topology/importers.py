@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from netsim.files import write_text
 from netsim.topology.graph import GraphError, to_dict, to_graph
 from netsim.topology.model import Topology
 
@@ -59,13 +60,13 @@ def write_graph(topology: Topology, path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix == ".json":
         data = nx.node_link_data(graph, edges="edges")
-        path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(data, indent=2) + "\n")
         return
     _pack(graph)
     if suffix == ".graphml":
-        path.write_text("\n".join(nx.generate_graphml(graph)) + "\n", encoding="utf-8")
+        write_text(path, "\n".join(nx.generate_graphml(graph)) + "\n")
     elif suffix == ".gml":
-        path.write_text("\n".join(nx.generate_gml(graph)) + "\n", encoding="utf-8")
+        write_text(path, "\n".join(nx.generate_gml(graph)) + "\n")
     else:
         raise GraphError(f"{suffix} is not a graph file; there are: .graphml, .gml, .json")
 

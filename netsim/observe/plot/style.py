@@ -10,10 +10,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from netsim.files import write_bytes
 from netsim.observe.plot.values import BAD, GOOD, NEUTRAL
 
 if TYPE_CHECKING:
@@ -143,5 +145,10 @@ def save(figure: Figure, target: Path | str | BinaryIO, kind: str = "") -> None:
         "svg": {"Date": None, "Creator": "netsim"},
         "pdf": {"CreationDate": None, "Creator": "netsim", "Producer": "netsim"},
     }.get(kind, {"Software": "netsim"})
+    whole = BytesIO()
     with look():
-        figure.savefig(target, format=kind, dpi=DPI, metadata=metadata)
+        figure.savefig(whole, format=kind, dpi=DPI, metadata=metadata)
+    if isinstance(target, (str, Path)):
+        write_bytes(Path(target), whole.getvalue())
+    else:
+        target.write(whole.getvalue())

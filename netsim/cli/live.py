@@ -1,0 +1,102 @@
+"""`netsim live`: a scenario in real time, some of its nodes real."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from netsim.cli.options import Json, Out, Seed, Settings, duration, settings
+
+if TYPE_CHECKING:
+    from netsim.live.session import Outcome
+
+
+def live(
+    file: Annotated[str, typer.Argument(help="Scenario file with nodes under live:.", metavar="FILE")],
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Command to run inside a real node; the run ends with it.",
+            metavar="[-- COMMAND...]",
+            show_default=False,
+        ),
+    ] = None,
+    node: Annotated[
+        str | None,
+        typer.Option("--on", metavar="NODE", help="Where COMMAND runs; default: the first.", show_default=False),
+    ] = None,
+    shell: Annotated[
+        str | None, typer.Option("--shell", metavar="NODE", help="Open a shell in a real node.", show_default=False)
+    ] = None,
+    to_the_end: Annotated[
+        bool, typer.Option("--to-the-end", help="Go on to the scenario's end when COMMAND is through, and judge.")
+    ] = False,
+    max_lateness: Annotated[
+        str | None,
+        typer.Option(
+            "--max-lateness",
+            metavar="TIME",
+            help="Fail once the emulation is further behind the clock.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Out = None,
+    seed: Seed = None,
+    json: Json = False,
+    set_: Settings = None,
+) -> None:
+    """Run a scenario in real time, the nodes under live: being the running kernel's or behind your TAP devices.
+
+    Needs root for namespaces; nothing outside its own is touched. Exit status: the command's, else as for run; 1 when
+    the emulation was later than allowed, 4 where this machine cannot.
+
+    Example: netsim live scenarios/live/two-isps.yaml -- ping -c 5 world
+    """
+    import os
+    from pathlib import Path
+
+    from netsim.cli.output import INTERRUPTED, progress, talk
+    from netsim.live.session import Wish, run_live
+    from netsim.scenario.load import load
+    from netsim.scenario.runner import Interrupted
+
+    scenario = load(file, settings=settings(set_, seed))
+    argv = [os.environ.get("SHELL", "sh")] if shell else list(command or ())
+    wish = Wish(
+        argv=argv, node=shell or node or "", to_the_end=to_the_end, bound=duration(max_lateness, "--max-lateness"),
+        out=None if out is None else Path(out),
+    )  # fmt: skip
+    try:
+        if argv:
+            outcome = run_live(scenario, wish)
+        else:
+            with progress(scenario.name, scenario.duration) as bar:
+                outcome = run_live(scenario, wish, bar)
+    except Interrupted as error:
+        talk(f"netsim: {scenario.name} interrupted at {error.result.ended_s:g} s")
+        raise typer.Exit(INTERRUPTED) from error
+    judged = to_the_end or not argv
+    _tell(outcome, json=json, judged=judged)
+    raise typer.Exit(_status(outcome, judged=judged))
+
+
+def _tell(outcome: Outcome, *, json: bool, judged: bool) -> None:
+    """Print the verdicts where there are any: what a command of the person's printed stands as it is."""
+    from netsim.cli.output import talk, tell
+
+    if json:
+        typer.echo(outcome.result.to_json(indent=2))
+    elif judged:
+        tell(outcome.result)
+    talk(f"netsim: {outcome.lateness}")
+    if outcome.lateness.exceeded:
+        talk(f"netsim: {outcome.lateness.exceeded}")
+
+
+def _status(outcome: Outcome, *, judged: bool) -> int:
+    if outcome.lateness.exceeded:
+        return 1
+    if outcome.status:
+        return outcome.status
+    return outcome.result.exit_code if judged else 0

@@ -1,0 +1,59 @@
+"""Files that are there whole or not at all: written beside their place, brought to the disk, then renamed into it.
+
+Whatever stops the writing (a full disk, Ctrl-C, a power cut) leaves the old file or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+UNFINISHED = ".netsim-unfinished"
+"""The folder, inside a run's, where its files grow; one that a killed run left is cleared by the next."""
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file in one step. Raises OSError, and leaves nothing then."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as UTF-8 in one step. Raises OSError, and leaves nothing then."""
+    write_bytes(path, text.encode())
+
+
+class Staging:
+    """A folder's files while they grow: write below `path`, then `commit`, or `discard` and the old ones stay."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make the folder and an empty staging place in it. Raises OSError."""
+        self.folder = folder
+        self.path = folder / UNFINISHED
+        folder.mkdir(parents=True, exist_ok=True)
+        self.discard()
+        self.path.mkdir()
+
+    def commit(self, last: str) -> None:
+        """Bring every file to the disk and into the folder; `last` is the one that says that the others are there."""
+        names = sorted((each.name for each in self.path.iterdir()), key=lambda name: (name == last, name))
+        for name in names:
+            with (self.path / name).open("rb") as file:
+                os.fsync(file.fileno())
+        for name in names:
+            os.replace(self.path / name, self.folder / name)
+        self.path.rmdir()
+
+    def discard(self) -> None:
+        """Take away what was written so far."""
+        if self.path.is_dir() and not self.path.is_symlink():
+            shutil.rmtree(self.path)
