@@ -94,11 +94,13 @@ class DataInput:
         """Keep what came before its turn; the peer hears of the gap at once. Mirrors tcp_data_queue_ofo()."""
         rcv = sock.rcv
         sock.ack_pending = True
-        if seg.flags & TCPHDR_FIN:
+        fin = int(bool(seg.flags & TCPHDR_FIN))
+        if fin:
             rcv.fin = seg.end - 1
         if not seg.payload:
+            rcv.sack(seg.seq, seg.end)
             return ""
-        if not rcv.put_early(seg.seq, seg.payload):
+        if not rcv.put_early(seg.seq, seg.payload, fin):
             rcv.dsack = (seg.seq, seg.end)
             return drop.TCP_OFOMERGE
         rcv.grow(len(seg.payload))

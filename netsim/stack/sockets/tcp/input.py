@@ -159,7 +159,11 @@ class TcpInput:
 
     def space_freed(self, sock: TcpSocket) -> None:
         """Wake a writer that found the buffer full once a third of it is free. Mirrors tcp_check_space()."""
-        if sock.need_space and 3 * sock.waiting <= 2 * sock.sndbuf:
+        if not sock.need_space:
+            return
+        if sock.rtx.in_flight < sock.cc.cwnd:  # with the window full, acknowledgements alone make room
+            sock.expand_sndbuf()
+        if 3 * sock.queued <= 2 * sock.sndbuf:
             sock.need_space = False
             self._ctx.wake(sock, "writable")
 
@@ -301,6 +305,7 @@ class TcpInput:
         sock.confirm = True  # an acknowledged SYN is forward progress: FLAG_SYN_ACKED, sk_dst_confirm()
         # RFC 5681 section 3.1, with Linux's allowance for one retransmission after 1 s.
         sock.cc.begin(1 if sock.total_retrans > 1 else TCP_INIT_CWND)
+        sock.expand_sndbuf()
         sock.last_data_at = now
         if sock.keepalive:
             ctx.clock.start_keepalive(sock, now)

@@ -164,14 +164,17 @@ class Receiver:
             self._octets += len(payload)
             self.rcv_nxt += len(payload)
 
-    def put_early(self, seq: int, payload: bytes) -> bool:
-        """Keep octets that came early; False when all of them are there already. Mirrors tcp_data_queue_ofo()."""
+    def put_early(self, seq: int, payload: bytes, fin: int = 0) -> bool:
+        """Keep octets that came early; False when all of them are there already. Mirrors tcp_data_queue_ofo().
+
+        `fin` 1 says that a FIN stands behind them: SACK blocks count it.
+        """
         end = seq + len(payload)
         early = self.early
         if not early or seq >= early[-1].end:
             early.append(Early(seq, end, payload))
             self.early_octets += len(payload)
-            self._block(seq, end)
+            self.sack(seq, end + fin)
             return True
         at = bisect_right(early, seq, key=_early_seq)
         if at and early[at - 1].end > seq:
@@ -189,10 +192,10 @@ class Receiver:
             early.insert(bisect_right(early, piece.seq, key=_early_seq), piece)
             self.early_octets += piece.end - piece.seq
         if pieces:
-            self._block(seq, end)
+            self.sack(seq, end + fin)
         return bool(pieces)
 
-    def _block(self, left: int, right: int) -> None:
+    def sack(self, left: int, right: int) -> None:
         """Put a range in front of the SACK blocks, joined with those it touches. Mirrors tcp_sack_new_ofo_skb()."""
         kept = []
         for block in self.sacks:

@@ -216,8 +216,8 @@ class Tcp:
                 sock.need_space = True
                 return Refusal(EAGAIN)
             return Refusal(EPIPE)
-        room = sock.sndbuf - sock.waiting
-        if room <= 0:
+        room = sock.room
+        if not room:
             sock.need_space = True
             return Refusal(EAGAIN)
         taken = payload if len(payload) <= room else payload[:room]

@@ -205,3 +205,21 @@ def test_an_orphan_with_a_dead_peer_gives_up_after_eight_time_outs(net):
     assert client.state == TCP_FIN_WAIT1
     net.run(sec(220))
     assert client.state == TCP_CLOSE
+
+
+def test_a_fin_that_comes_early_is_sacked_with_its_octets(make_net, drain):
+    """Its number is part of the block, or the sender would take the last segment for lost. Asked of 6.18."""
+    net = make_net(delay=ms(10))
+    client, server = net.open()
+    reader = drain(net.b, server)
+    net.run(sec(1))
+    net.log.clear()
+    net.fate = lambda n, seen: "lose" if seen.src == "a" and seen.seq == 1 and net.now < sec(1) + ms(1) else ""
+    net.a.write(client, bytes(2000))
+    net.a.shutdown(client)
+    net.run(sec(1) + ms(25))
+    *_, (block,) = (seen.options.sack for seen in net.sent("b") if seen.options.sack)
+    assert (block[1] - block[0]) == 2000 - 1448 + 1
+    net.run(sec(3))
+    assert reader.data == bytes(2000)
+    assert [seen.seq for seen in net.sent("a", data=True)].count(1449) == 1
