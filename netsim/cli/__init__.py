@@ -32,10 +32,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         ended.append(signum)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, end)
+    out = sys.stdout
+    kept = signal.signal(signal.SIGTERM, end)
     try:
         app(args=args, prog_name="netsim")
     except SystemExit as done:
+        if sys.stdout is not out:  # typer puts a quiet one in its place when the reader went away: no failure of ours
+            sys.exit(0)
         sys.exit(_SIGNALLED + ended[0] if ended else done.code)
     except KeyboardInterrupt:
         print("netsim: interrupted", file=sys.stderr)
@@ -47,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if debug:
             raise
         sys.exit(_tell(error))
+    finally:
+        signal.signal(signal.SIGTERM, kept)
 
 
 def _tell(error: Exception) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Annotated
 
 import typer
 
@@ -35,7 +36,23 @@ _COMMANDS: Mapping[str, Callable[..., None]] = MappingProxyType({
 })  # fmt: skip
 
 
-def _root() -> None:
+def _version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"netsim {version('netsim-linux')}")
+        except PackageNotFoundError:  # run from a checkout that is not installed
+            typer.echo("netsim, not installed")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Emulate networks of Linux boxes on a virtual clock: policy routing, dead gateways, NAT, from YAML to verdicts.
 
     Example: netsim run scenarios/dead-gateway.yaml

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from netsim.cli.options import Json, Seed, Settings, duration, settings
+from netsim.cli.options import Json, Seed, Settings, duration, instant, settings
 
 
 def explain(
@@ -48,7 +48,7 @@ def explain(
 
     _one_question(packet is not None or frame is not None or bool(flow) or bool(filter_), neigh, decision)
     scenario = load(file, settings=settings(set_, seed))
-    instant = duration(at, "--at")
+    when = instant(at, "--at", scenario.duration)
     from netsim.cli.output import progress
     from netsim.observe.filter import compile_filter
     from netsim.scenario import explanation  # simpy and the stack only once the file is right
@@ -59,16 +59,16 @@ def explain(
         if neigh:
             node, dst, dev = _neighbour(neigh)
             explanation.known_node(scenario, node)
-            found = explanation.explain_neigh(scenario, node, dst, dev, at=instant, progress=bar)
+            found = explanation.explain_neigh(scenario, node, dst, dev, at=when, progress=bar)
         elif decision is not None:
             node, told = _decision(decision)
             if node:
                 explanation.known_node(scenario, node)
-            start = told if told is not None else instant or 0
+            start = told if told is not None else when or 0
             found = explanation.explain_decision(scenario, node=node, at=start, matching=matching, progress=bar)
         else:
             found = explanation.explain_packet(
-                scenario, uid=frame or 0, number=packet or 1, matching=matching, flow=flow, after=instant or 0,
+                scenario, uid=frame or 0, number=packet or 1, matching=matching, flow=flow, after=when or 0,
                 progress=bar,
             )  # fmt: skip
     if json:
@@ -109,10 +109,10 @@ def _decision(text: str) -> tuple[str, int | None]:
     from netsim.errors import ConfigError, Problem
 
     words = text.split()
-    instant = None
+    at = None
     if len(words) >= 2 and words[-2] == "at":
-        instant = duration(words[-1], "--decision")
+        at = duration(words[-1], "--decision")
         words = words[:-2]
     if len(words) > 1 or words == ["at"]:
         raise ConfigError(Problem("--decision", 0, 0, "", f'"{text}" cannot be read', 'as "router at 96s"'))
-    return (words[0] if words else ""), instant
+    return (words[0] if words else ""), at

@@ -41,6 +41,17 @@ def settings(given: Sequence[str] | None, seed: int | None = None) -> dict[str, 
     return out
 
 
+def instant(text: str | None, option: str, end: int) -> int | None:
+    """Read an option that is an instant of a run of length `end`. Raises ConfigError."""
+    at = duration(text, option)
+    if at is not None and at > end:
+        from netsim.scenario.values import show
+
+        what = f"{text} is after the run, which ends at {show(end, 'duration')}"
+        raise ConfigError(Problem(option, 0, 0, "", what, "--set duration=... makes it longer"))
+    return at
+
+
 def duration(text: str | None, option: str) -> int | None:
     """Read a duration option. Raises ConfigError."""
     from netsim.scenario.values import parse_instant

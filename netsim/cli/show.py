@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from netsim.cli.options import Json, Seed, Settings, duration, settings
+from netsim.cli.options import Json, Seed, Settings, instant, settings
 
 
 def show(
@@ -30,7 +30,8 @@ def show(
     """
     from netsim.scenario.load import load
 
-    scenario, instant = load(file, settings=settings(set_, seed)), duration(at, "--at")
+    scenario = load(file, settings=settings(set_, seed))
+    when = instant(at, "--at", scenario.duration)
     from netsim.observe.explain.facts import Fact, as_json
     from netsim.scenario.expect import Answer
     from netsim.scenario.explanation import answer_and_why  # simpy and the stack only once the file is right
@@ -40,9 +41,9 @@ def show(
     reasons: list[Fact] = []
     answer: Answer | CommandResult
     if why:
-        answer, reasons = answer_and_why(scenario, node, command, at=instant)
+        answer, reasons = answer_and_why(scenario, node, command, at=when)
     else:
-        answer = answer_at(scenario, node, command, at=instant)
+        answer = answer_at(scenario, node, command, at=when)
     if json:
         from json import dumps
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from netsim.cli.options import Json, Seed, settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from netsim.cli.tally import Run
+    from netsim.scenario.model import Scenario
 
 
 def run_folders(
@@ -15,39 +22,82 @@ def run_folders(
         typer.Argument(help="Files or folders; default: scenarios.", metavar="PATHS", show_default=False),
     ] = None,
     seed: Seed = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Processes; default: one a processor.", show_default=False)
+    ] = None,
+    junit: Annotated[
+        str | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML too.", show_default=False)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run every scenario file below the paths and print a line an expectation; sentences only for what failed.
 
-    Example: netsim test scenarios
+    Where GITHUB_ACTIONS is set, what failed is annotated at its line of the file.
+
+    Example: netsim test scenarios --junit report.xml
     """
+    import os
     from pathlib import Path
 
-    from netsim.cli.output import summary, verdict_lines
+    from netsim.cli.output import progress, summary, verdict_lines
+    from netsim.cli.tally import annotate, write_junit
     from netsim.errors import ConfigError, Problem
     from netsim.scenario.load import load_all
     from netsim.scenario.result import exit_code
 
-    files: list[Path] = []
-    for path in [Path(each) for each in paths or ["scenarios"]]:
-        files += sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
+    files = _files(paths or ["scenarios"])
     if not files:
         raise ConfigError(Problem(" ".join(paths or ["scenarios"]), 0, 0, "", "no scenario files here"))
     scenarios = load_all(files, settings=settings(None, seed))
-    from netsim.scenario.runner import run_scenario  # simpy and the stack only once the files are right
-
-    results = []
-    for scenario in scenarios:
-        result = run_scenario(scenario)
-        results.append(result)
-        if json:
-            continue
-        for verdict in result.expect:
-            lines = list(verdict_lines(verdict))
-            typer.echo("\n".join(lines[:1] if verdict.passed else lines))
-        typer.echo(summary(result))
+    runs = []
+    with progress(f"{len(files)} scenarios") as bar:
+        for run in _runs(files, scenarios, min(jobs or os.cpu_count() or 1, len(files))):
+            runs.append(run)
+            if bar is not None:
+                bar(len(runs) / len(files))
+            if json:
+                continue
+            for verdict in run.result.expect:
+                lines = list(verdict_lines(verdict))
+                typer.echo("\n".join(lines[:1] if verdict.passed else lines))
+            typer.echo(summary(run.result))
+            if os.environ.get("GITHUB_ACTIONS") == "true":
+                typer.echo("\n".join(annotate(run)), nl=not run.result.passed)
+    if junit is not None:
+        try:
+            write_junit(Path(junit), runs)
+        except OSError as error:
+            raise ConfigError(Problem(junit, 0, 0, "", f"cannot be written: {error.strerror}")) from error
     if json:
         from json import dumps
 
-        typer.echo(dumps([result.to_dict() for result in results], indent=2, ensure_ascii=False))
-    raise typer.Exit(exit_code(results))
+        typer.echo(dumps([run.result.to_dict() for run in runs], indent=2, ensure_ascii=False))
+    raise typer.Exit(exit_code([run.result for run in runs]))
+
+
+def _files(paths: Sequence[str]) -> list[Path]:
+    from pathlib import Path
+
+    files: list[Path] = []
+    for path in map(Path, paths):
+        files += sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
+    return files
+
+
+def _runs(files: Sequence[Path], scenarios: Sequence[Scenario], jobs: int) -> Iterator[Run]:
+    """Yield each file's run, in the files' order, here or in `jobs` processes."""
+    if jobs == 1:
+        yield from map(_run, files, scenarios)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_run, files, scenarios)
+
+
+def _run(file: Path, scenario: Scenario) -> Run:
+    from netsim.cli.tally import Run, lines_of
+    from netsim.scenario.runner import run_scenario  # simpy and the stack only once the files are right
+
+    return Run(str(file), run_scenario(scenario), lines_of(scenario))

@@ -6,6 +6,7 @@ Source: design/scenario-format.md, "Result", last sentence.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -89,9 +90,10 @@ class Outputs:
 
     def discard(self) -> None:
         """Leave the folder as it was: the run came to no result."""
-        self._trace.close()
-        if self._pcap is not None:
-            self._pcap.close()
+        for stream in (self._trace, self._pcap):
+            if stream is not None:
+                with suppress(OSError):  # what a full disk did not take is thrown away here
+                    stream.close()
         self._staging.discard()
 
 

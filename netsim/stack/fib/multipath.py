@@ -24,6 +24,8 @@ from netsim.wire.icmp import ERROR_TYPES, ICMP_HLEN
 MASK64 = (1 << 64) - 1
 MASK32 = (1 << 32) - 1
 JHASH_INITVAL = 0xDEADBEEF
+HIGHEST = 0x7FFFFFFF
+"""The highest hash: 31 bits."""
 _BLOCK = Struct("<4x4s20x2s2s4x4s4s4x")
 _WORDS = Struct("<6Q")
 _BLOCK_SIZE = 48
@@ -179,7 +181,8 @@ def _tell(story: Story, info: FibInfo, value: int, index: int, *, use_neigh: boo
         elif use_neigh and not good_neighbour(nexthop, neigh):
             verdict = "its neighbour is not valid"
         else:
-            verdict = f"up to {nexthop.bound}" + (", the source is its own" if nexthop.source == saddr else "")
+            last = "the highest" if nexthop.bound == HIGHEST else str(nexthop.bound)
+            verdict = f"hashes up to {last} are its own" + (", and so is the source" if nexthop.source == saddr else "")
         story.judge(nexthop, state, verdict + (": chosen" if at == index else ""))
     story.group = f"{len(info.nexthops)} paths"
     story.because(f"the flow's hash is {value}: path {index}")

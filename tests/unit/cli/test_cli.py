@@ -19,20 +19,6 @@ GOOD = (
 )
 
 
-@pytest.fixture
-def cli(capsys, tmp_path, monkeypatch):
-    """Run the command line in an empty folder; return exit status, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*args):
-        with pytest.raises(SystemExit) as caught:
-            main([str(arg) for arg in args])
-        out = capsys.readouterr()
-        return caught.value.code, out.out, out.err
-
-    return run
-
-
 def test_check_says_ok_on_standard_output(cli, tmp_path):
     (tmp_path / "x.yaml").write_text(GOOD)
     assert cli("check", "x.yaml") == (0, "x.yaml: ok\n", "")
