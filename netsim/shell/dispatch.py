@@ -14,8 +14,8 @@ from typing import cast
 
 from netsim.shell import procfs
 from netsim.shell.iproute2.args import suggestion
-from netsim.shell.tokens import AND, OR, Command, Redirect, SyntaxProblem, parse
-from netsim.shell.tool import Box, CommandResult, LineProblem, Tool, Word
+from netsim.shell.tokens import AND, OR, Command, Here, Redirect, SyntaxProblem, parse
+from netsim.shell.tool import Box, CommandResult, LineProblem, Reader, Tool, Word
 from netsim.units import Ns
 
 _MODULES: Mapping[str, str] = MappingProxyType({
@@ -101,9 +101,9 @@ class _Runner:
             if error is not None:
                 text = f"sh: 1: cannot create {redirect.target.text}: {error.words}\n"
                 return CommandResult("", text, 2)
-        return self._carry(self._execute(command.words), command.redirects)
+        return self._carry(self._execute(command.words, command.here), command.redirects)
 
-    def _execute(self, words: Sequence[Word]) -> CommandResult:
+    def _execute(self, words: Sequence[Word], here: Here | None) -> CommandResult:
         if not words:
             return CommandResult()
         name = words[0].text
@@ -115,6 +115,8 @@ class _Runner:
         tool = find(name, self.extra)
         if tool is None or (tool.kernels and family(self.box.profile.name) not in tool.kernels):
             return CommandResult("", f"sh: 1: {name}: not found\n", 127)
+        if here is not None and hasattr(tool, "run_text"):
+            return cast("Reader", tool).run_text(self.box, words, here.text, now=self.now)
         return tool.run(self.box, words, now=self.now)
 
     def _carry(self, result: CommandResult, redirects: Sequence[Redirect]) -> CommandResult:
@@ -149,7 +151,7 @@ def check_line(line: str, kernel: str, extra: Mapping[str, Tool] = NO_EXTRA) -> 
     problems: list[LineProblem] = []
     for index, command in enumerate(commands):
         if command.words and not _is_forgiven(commands, index):
-            problems += _check_words(command.words, kernel, extra)
+            problems += _check_words(command.words, kernel, extra, command.here)
         for redirect in command.redirects:
             target = redirect.target.text
             if not target.startswith(("&", procfs.SYS)) and target != "/dev/null":
@@ -170,7 +172,7 @@ def _is_forgiven(commands: Sequence[Command], index: int) -> bool:
     return False
 
 
-def _check_words(words: Sequence[Word], kernel: str, extra: Mapping[str, Tool]) -> list[LineProblem]:
+def _check_words(words: Sequence[Word], kernel: str, extra: Mapping[str, Tool], here: Here | None) -> list[LineProblem]:
     word = words[0]
     if word.text in _BUILTINS:
         return []
@@ -181,4 +183,6 @@ def _check_words(words: Sequence[Word], kernel: str, extra: Mapping[str, Tool]) 
     if tool.kernels and family(kernel) not in tool.kernels:
         hint = f"{tool.name} is for {', '.join(tool.kernels)}"
         return [LineProblem(word.column, f"{word.text}: not found on kernel {kernel}", hint)]
+    if here is not None and hasattr(tool, "check_text"):
+        return cast("Reader", tool).check_text(words, here.text, here.column)
     return tool.check(words)

@@ -1,13 +1,16 @@
 """A command line as sh reads it: words, quotes, comments, continuations, and the operators between commands.
 
 A small part of sh on purpose: no variables, no substitutions, no globs, no pipes, no background jobs; each of them is
-refused by name. Redirection goes to /proc/sys and /dev/null (procfs.py). Columns count characters of the text as given,
-from 1, over line ends and continuations, so that a place in a block of lines can be told.
-Source: POSIX.1-2017, Shell Command Language, 2.2 Quoting, 2.3 Token Recognition, 2.9.3 Lists; dash's words for errors.
+refused by name. Redirection goes to /proc/sys and /dev/null (procfs.py), a here-document to who reads one. Columns
+count characters of the text as given, from 1, over line ends and continuations, so that a place in a block of lines can
+be told.
+Source: POSIX.1-2017, Shell Command Language, 2.2 Quoting, 2.3 Token Recognition, 2.7.4 Here-Document, 2.9.3 Lists;
+dash's words for errors.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -19,13 +22,14 @@ OR = "||"
 THEN = ";"
 
 _BLANKS = " \t"
+_HERE = re.compile(r"<<(-?)[ \t]*(['\"]?)([\w.-]+)\2")
 _REFUSED = MappingProxyType(
     {
         "$": "variables and substitutions are not supported here",
         "`": "substitutions are not supported here",
         "(": "subshells are not supported here",
         ")": "subshells are not supported here",
-        "<": "input redirection is not supported here",
+        "<": "input is read from a here-document only: <<EOF",
     }
 )
 
@@ -47,6 +51,13 @@ class Redirect(NamedTuple):
     append: bool
 
 
+class Here(NamedTuple):
+    """A here-document: its text, and the column of its first character."""
+
+    text: str
+    column: int
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One simple command and what ties it to the one before it: THEN (always), AND (if that was well), OR (if not)."""
@@ -54,6 +65,7 @@ class Command:
     joint: str
     words: tuple[Word, ...]
     redirects: tuple[Redirect, ...]
+    here: Here | None = None
 
 
 class _Operator(NamedTuple):
@@ -67,9 +79,10 @@ class _Lexer:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
-        self.tokens: list[Word | _Operator] = []
+        self.tokens: list[Word | _Operator | Here] = []
+        self._announced: list[tuple[int, re.Match[str]]] = []
 
-    def run(self) -> list[Word | _Operator]:
+    def run(self) -> list[Word | _Operator | Here]:
         """Return every token."""
         text = self.text
         while self.at < len(text):
@@ -81,17 +94,48 @@ class _Lexer:
             elif char == "#":
                 end = text.find("\n", self.at)
                 self.at = len(text) if end < 0 else end
+            elif char == "<" and (announced := _HERE.match(text, self.at)) is not None:
+                self._announced.append((len(self.tokens), announced))
+                self.tokens.append(Here("", self.at + 1))
+                self.at = announced.end()
             elif char in "\n;&|>" or (char in "12" and text[self.at + 1 : self.at + 2] == ">"):
                 self._operator()
             else:
                 self._word()
+        if self._announced:
+            raise self._endless()
         return self.tokens
+
+    def _endless(self) -> SyntaxProblem:
+        _, announced = self._announced[0]
+        return SyntaxProblem(f'Syntax error: the here-document wants a line "{announced[3]}"', announced.start() + 1)
+
+    def _documents(self) -> None:
+        """Read the here-documents that the line just ended has announced."""
+        for place, announced in self._announced:
+            lines = []
+            start = self.at
+            while self.at < len(self.text):
+                end = self.text.find("\n", self.at)
+                end = len(self.text) if end < 0 else end
+                line = self.text[self.at : end]
+                self.at = min(end + 1, len(self.text))
+                line = line.lstrip("\t") if announced[1] else line
+                if line.rstrip("\r") == announced[3]:
+                    break
+                lines.append(line)
+            else:
+                raise self._endless()
+            self.tokens[place] = Here("".join(f"{line}\n" for line in lines), start + 1)
+        self._announced.clear()
 
     def _operator(self) -> None:
         for operator in ("&&", "||", "2>>", "1>>", ">>", "2>", "1>", "\n", ";", "&", "|", ">"):
             if self.text.startswith(operator, self.at):
                 self.tokens.append(_Operator(operator, self.at + 1))
                 self.at += len(operator)
+                if operator == "\n":
+                    self._documents()
                 return
 
     def _word(self) -> None:
@@ -99,7 +143,7 @@ class _Lexer:
         parts: list[str] = []
         while self.at < len(self.text):
             char = self.text[self.at]
-            if char in _BLANKS or char in "\n\r;&|>":
+            if char in _BLANKS or char in "\n\r;&|>" or _HERE.match(self.text, self.at):
                 break
             if char == "\\":
                 parts.append(self._escape())
@@ -142,6 +186,7 @@ def parse(text: str) -> list[Command]:
     joint = THEN
     words: list[Word] = []
     redirects: list[Redirect] = []
+    here: Here | None = None
     tokens = _Lexer(text).run()
     index = 0
     while index < len(tokens):
@@ -150,6 +195,9 @@ def parse(text: str) -> list[Command]:
         if isinstance(token, Word):
             words.append(token)
             continue
+        if isinstance(token, Here):
+            here = token
+            continue
         if ">" in token.text:
             index = _redirect(text, tokens, index, token, redirects)
             continue
@@ -157,22 +205,22 @@ def parse(text: str) -> list[Command]:
             what = "background jobs are" if token.text == "&" else "pipes are"
             raise SyntaxProblem(f'"{token.text}": {what} not supported here', token.column)
         if words or redirects:
-            commands.append(Command(joint, tuple(words), tuple(redirects)))
-            words, redirects = [], []
+            commands.append(Command(joint, tuple(words), tuple(redirects), here))
+            words, redirects, here = [], [], None
             joint = THEN if token.text == "\n" else token.text
         elif token.text == "\n":
             continue  # an empty line, or the line end after && and ||, which sh skips
         else:
             raise SyntaxProblem(f'Syntax error: "{token.text}" unexpected', token.column)
     if words or redirects:
-        commands.append(Command(joint, tuple(words), tuple(redirects)))
+        commands.append(Command(joint, tuple(words), tuple(redirects), here))
     elif joint in (AND, OR):
         raise SyntaxProblem("Syntax error: end of file unexpected", len(text) + 1)
     return commands
 
 
 def _redirect(
-    text: str, tokens: list[Word | _Operator], index: int, operator: _Operator, redirects: list[Redirect]
+    text: str, tokens: list[Word | _Operator | Here], index: int, operator: _Operator, redirects: list[Redirect]
 ) -> int:
     """Read the target after `operator`; return the index behind it."""
     fd = 2 if operator.text.startswith("2") else 1

@@ -83,6 +83,18 @@ class Tool(Protocol):
         ...
 
 
+class Reader(Tool, Protocol):
+    """A command that reads a here-document, its standard input."""
+
+    def check_text(self, argv: Sequence[Word], text: str, column: int) -> list[LineProblem]:
+        """Say what is wrong with the words and the text, which begins at `column`."""
+        ...
+
+    def run_text(self, box: Box, argv: Sequence[Word], text: str, *, now: Ns) -> CommandResult:
+        """Do it with a standard input."""
+        ...
+
+
 class Failure(Exception):  # noqa: N818  # an ordinary outcome of a command, not an error of the program
     """A tool gives up: `stderr` is its text without the last newline, `rc` its exit status.
 

@@ -1,6 +1,7 @@
 """A `run:` block into command lines, as a shell would cut it, each character remembering where it stood.
 
-Only the cutting happens here: comments, `\\` continuation, blank lines. What a line means is shell/'s business.
+Only the cutting happens here: comments, `\\` continuation, blank lines, and which lines are a here-document's. What a
+line means is shell/'s business.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 _SPACE_AFTER_JOIN = re.compile(r"[ \t]*")
+_HERE = re.compile(r"<<(-?)[ \t]*(['\"]?)([\w.-]+)\2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,14 @@ def expand(block: str) -> tuple[Command, ...]:
     """Cut a block into command lines.
 
     `#` begins a comment at the start of a word outside quotes; a backslash at a line's end joins the next line with
-    one space; an unquoted newline ends the command. Source: POSIX shell 2.2.1, 2.3 (7 and 10).
+    one space; an unquoted newline ends the command, or begins the here-document that `<<WORD` has announced, which
+    belongs to it up to the line WORD. Source: POSIX shell 2.2.1, 2.3 (7 and 10), 2.7.4.
     """
     commands: list[Command] = []
     text: list[str] = []
     offsets: list[int] = []
     quote = ""
+    ends: list[tuple[str, bool]] = []
     i = 0
 
     def finish(end: int) -> None:
@@ -66,9 +70,16 @@ def expand(block: str) -> tuple[Command, ...]:
             newline = block.find("\n", i)
             i = newline if newline >= 0 else len(block)
             continue
+        elif char == "<" and (here := _HERE.match(block, i)) is not None:
+            ends.append((here[3], bool(here[1])))
         elif char == "\n":
+            until = i
+            while ends:
+                until = _end_of_here(block, until + 1, *ends.pop(0))
+            text += block[i:until]
+            offsets += range(i, until)
             finish(i)
-            i += 1
+            i = until + 1
             continue
         if text or char not in " \t\r":
             text.append(char)
@@ -76,3 +87,16 @@ def expand(block: str) -> tuple[Command, ...]:
         i += 1
     finish(len(block))
     return tuple(commands)
+
+
+def _end_of_here(block: str, start: int, word: str, tabs: bool) -> int:
+    """Return where the line ends that ends a here-document; the block's end where none does, which the shell tells."""
+    at = start
+    while at < len(block):
+        newline = block.find("\n", at)
+        end = newline if newline >= 0 else len(block)
+        line = block[at:end]
+        if (line.lstrip("\t") if tabs else line).rstrip("\r") == word:
+            return end
+        at = end + 1
+    return len(block)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from netsim.shell.iptables.commands import TABLES, VERSION, Command
 from netsim.shell.iptables.parser import Parser
 from netsim.shell.iptables.printer import Style, chain_commands, chain_lists, echo, table_dump
+from netsim.shell.iptables.restore import RestoreTool
 from netsim.shell.tool import Box, CommandResult, Failure, LineProblem, Tool, Word
 from netsim.stack.errno import EBUSY, Refusal
 from netsim.stack.netfilter.requests import (
@@ -252,23 +253,6 @@ class SaveTool:
 def date(now: Ns) -> str:
     """Print an instant as ctime(3) does, in UTC and counted from the epoch, where every run begins."""
     return (_EPOCH + timedelta(seconds=now // NS_PER_S)).strftime("%a %b %e %H:%M:%S %Y")
-
-
-class RestoreTool:
-    """`iptables-restore`: reads standard input, which a command line here cannot give it (restore.py does the work)."""
-
-    name = "iptables-restore"
-    kernels = KERNELS
-    _WHAT = "standard input is not supported here"
-    _HINT = "write the rules as iptables lines, or call netsim.shell.iptables.restore from Python"
-
-    def check(self, argv: Sequence[Word]) -> list[LineProblem]:
-        """Refuse, by name."""
-        return [LineProblem(argv[0].column, f"{self.name}: {self._WHAT}", self._HINT)]
-
-    def run(self, box: Box, argv: Sequence[Word], *, now: Ns) -> CommandResult:
-        """Refuse, by name."""
-        return CommandResult("", f"{self.name}: {self._WHAT}\n", 1)
 
 
 TOOLS: tuple[Tool, ...] = (IptablesTool(), SaveTool(), RestoreTool())

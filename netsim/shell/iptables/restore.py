@@ -1,17 +1,19 @@
 """iptables-restore: read the text of iptables-save and load its tables, each whole or not at all.
 
-A command line here has no standard input, so this is a function for those who have the text.
 Source: iptables/xtables-restore.c (1.8.9); recorded in tests/golden/iptables.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from netsim.shell import tokens
 from netsim.shell.iptables.commands import TABLES, VERSION
 from netsim.shell.iptables.parser import Parser
-from netsim.shell.tool import Box, CommandResult, Failure, Word
+from netsim.shell.tool import Box, CommandResult, Failure, LineProblem, Word
 from netsim.stack.errno import Refusal
 from netsim.stack.netfilter.requests import DumpTables, RestoreTable
 from netsim.stack.netfilter.rulespec import RuleSpec
@@ -19,6 +21,8 @@ from netsim.units import Ns
 
 NAME = "iptables-restore"
 _TRY = f"Try `{NAME} -h' or '{NAME} --help' for more information."
+_TRY_OPTION = f"Try `{NAME} -h' for more information."
+_AT_LINE = re.compile(r"(?:at line:?|line) (\d+)")
 
 
 @dataclass(slots=True)
@@ -32,9 +36,12 @@ class _Table:
 
 
 def restore(
-    box: Box, text: str, *, now: Ns, counters: bool = False, flush: bool = True, test: bool = False
+    box: Box | None, text: str, *, now: Ns, counters: bool = False, flush: bool = True, test: bool = False
 ) -> CommandResult:
-    """Load `text`. `counters` keeps its numbers (-c), not `flush` adds to what is there (-n), `test` only reads."""
+    """Load `text`. `counters` keeps its numbers (-c), not `flush` adds to what is there (-n).
+
+    `test` only reads, and needs no box.
+    """
     table: _Table | None = None
     number = 0
     try:
@@ -44,7 +51,7 @@ def restore(
             if table is None:
                 table = _open(line, number)
             elif line.strip() == "COMMIT":
-                if not test:
+                if not test and box is not None:
                     _commit(box, table, number, flush, now)
                 table = None
             elif line.startswith(":"):
@@ -126,3 +133,56 @@ def _commit(box: Box, table: _Table, number: int, flush: bool, now: Ns) -> None:
     line, chain = table.lines[at], table.rules[at][0]
     what = f"RULE_APPEND failed ({answer.strerror}): rule in chain {chain}"
     raise Failure(f"{NAME} {VERSION}: \nline {line}: {what}", 4)
+
+
+class RestoreTool:
+    """`iptables-restore`: loads the text of iptables-save from a here-document. Source: xtables-restore.c (1.8.9)."""
+
+    name = "iptables-restore"
+    kernels = ("linux-2.4", "linux-6")
+    _WHAT = "there is nothing to read"
+    _HINT = "iptables-restore <<EOF, the text of iptables-save, and a line EOF"
+    _FLAGS: Mapping[str, str] = MappingProxyType({
+        "-c": "counters", "--counters": "counters", "-n": "noflush", "--noflush": "noflush", "-t": "test",
+        "--test": "test", "-v": "", "--verbose": "", "-w": "", "--wait": "",
+    })  # fmt: skip
+
+    def check(self, argv: Sequence[Word]) -> list[LineProblem]:
+        """Say that there is no input."""
+        return [LineProblem(argv[0].column, f"{self.name}: {self._WHAT}", self._HINT)]
+
+    def run(self, box: Box, argv: Sequence[Word], *, now: Ns) -> CommandResult:
+        """Do what the tool does with an empty input: nothing."""
+        return CommandResult()
+
+    def check_text(self, argv: Sequence[Word], text: str, column: int) -> list[LineProblem]:
+        """Say the first thing that is wrong with the text, at its line."""
+        try:
+            self._options(argv)
+        except Failure as failure:
+            return [failure.problem(argv, self.name)]
+        said = restore(None, text, now=0, test=True).stderr
+        if not said:
+            return []
+        found = _AT_LINE.search(said)
+        number = int(found[1]) if found else 1
+        before = sum(len(line) for line in text.splitlines(keepends=True)[: number - 1])
+        what = next(line for line in said.splitlines() if line.strip()).removeprefix(f"{self.name} {VERSION}: ")
+        return [LineProblem(column + before, what if what.startswith(self.name) else f"{self.name}: {what}")]
+
+    def run_text(self, box: Box, argv: Sequence[Word], text: str, *, now: Ns) -> CommandResult:
+        """Load each table of the text, whole or not at all."""
+        try:
+            flags = self._options(argv)
+        except Failure as failure:
+            return failure.result()
+        return restore(
+            box, text, now=now, counters="counters" in flags, flush="noflush" not in flags, test="test" in flags
+        )
+
+    def _options(self, argv: Sequence[Word]) -> set[str]:
+        for word in argv[1:]:
+            if word.text not in self._FLAGS:
+                option = word.text.lstrip("-")[:1]
+                raise Failure(f"{self.name}: invalid option -- '{option}'\n{_TRY_OPTION}", 1, word)
+        return {self._FLAGS[word.text] for word in argv[1:]}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from netsim.shell.dispatch import check_line
 from netsim.shell.iptables.restore import restore
 
 _SPEC = importlib.util.spec_from_file_location("iptables_replay", Path(__file__).parent / "replay.py")
@@ -86,3 +87,35 @@ def test_what_iptables_save_prints_loads_to_the_same():
     assert restore(copy, box.sh("iptables-save -c").stdout, now=0, counters=True).rc == 0
     assert saved(box) == saved(copy)
     assert copy.services.conntrack.users == 2
+
+
+HERE = "iptables-restore {options} <<EOF\n*filter\n:INPUT DROP [3:180]\n-A INPUT -p icmp -j {target}\nCOMMIT\nEOF\n"
+
+
+def test_a_command_line_gives_it_a_here_document():
+    box = replay.TablesBox()
+    assert box.sh(HERE.format(options="-c", target="ACCEPT")).rc == 0
+    assert ":INPUT DROP [3:180]\n" in box.sh("iptables-save -c").stdout
+    assert "-A INPUT -p icmp -j ACCEPT\n" in box.sh("iptables-save").stdout
+    assert box.sh(HERE.format(options="--test", target="DROP")).rc == 0
+    assert "-j DROP" not in box.sh("iptables-save").stdout
+
+
+def test_its_options_are_refused_in_its_words():
+    result = replay.TablesBox().sh(HERE.format(options="-x", target="ACCEPT"))
+    assert (result.rc, result.stderr) == (
+        1, "iptables-restore: invalid option -- 'x'\nTry `iptables-restore -h' for more information.\n"
+    )  # fmt: skip
+
+
+def test_a_mistake_in_the_text_is_told_at_its_line_before_anything_runs():
+    text = HERE.format(options="", target="ACCEPT --foo")
+    (problem,) = check_line(text, "linux-6")
+    assert text[problem.column - 1 :].startswith("-A INPUT -p icmp -j ACCEPT --foo")
+    assert problem.what == 'iptables-restore: unknown option "--foo"'
+
+
+def test_without_a_text_it_says_how_to_give_it_one():
+    (problem,) = check_line("iptables-restore", "linux-6")
+    assert problem.what == "iptables-restore: there is nothing to read"
+    assert "<<EOF" in problem.hint

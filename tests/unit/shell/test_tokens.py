@@ -72,10 +72,31 @@ def test_redirections_name_stream_and_target():
         ("a | b", 3, '"|": pipes are not supported here'),
         ("a &", 3, '"&": background jobs are not supported here'),
         ("(a)", 1, '"(": subshells are not supported here'),
-        ("a < b", 3, '"<": input redirection is not supported here'),
+        ("a < b", 3, '"<": input is read from a here-document only: <<EOF'),
+        ("a <<E\nb\n", 3, 'Syntax error: the here-document wants a line "E"'),
+        ("a <<E", 3, 'Syntax error: the here-document wants a line "E"'),
     ],
 )
 def test_what_is_no_line_is_told_with_its_column(text, column, what):
     with pytest.raises(SyntaxProblem) as caught:
         parse(text)
     assert (caught.value.column, caught.value.what) == (column, what)
+
+
+@pytest.mark.parametrize(
+    ("text", "here", "column"),
+    [
+        ("a <<E\nb c\n  d\nE\n", "b c\n  d\n", 7), ("a <<'E'\n$b\nE", "$b\n", 9), ("a <<-E\n\tb\n\tE\n", "b\n", 8),
+        ("a<<E\nE\n", "", 6), ("a <<X <<Y\nX\nb\nY\n", "b\n", 13),
+    ],
+)  # fmt: skip
+def test_a_here_document_is_the_lines_up_to_its_word(text, here, column):
+    """POSIX 2.7.4: of several the last one is what the command reads."""
+    (command,) = parse(text)
+    assert [word.text for word in command.words] == ["a"]
+    assert (command.here.text, command.here.column) == (here, column)
+
+
+def test_what_follows_a_here_document_is_another_command():
+    first, second = parse("a <<E && b\nc\nE\nd")[0], parse("a <<E && b\nc\nE\nd")[-1]
+    assert (first.here.text, [word.text for word in second.words], second.here) == ("c\n", ["d"], None)

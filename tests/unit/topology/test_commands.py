@@ -17,6 +17,9 @@ from netsim.topology.commands import expand
         ('a "x \\\n y"', ['a "x y"']), ("a\r\nb\r\n", ["a", "b"]), ("a\\\n", ["a"]),
         ("a && b || true\n", ["a && b || true"]),
         ("a;# talk\n", ["a;"]),
+        ("a <<E # talk\n# b\n c\nE\nd\n", ["a <<E \n# b\n c\nE", "d"]), ("a <<E\nb\n", ["a <<E\nb\n"]),
+        ("a <<-'E'\n\tb\n\tE\nd", ["a <<-'E'\n\tb\n\tE", "d"]), ("a '<<E'\nE\n", ["a '<<E'", "E"]),
+        ("a <<X <<Y\nX\nb\nY\nc", ["a <<X <<Y\nX\nb\nY", "c"]),
     ],
 )  # fmt: skip
 def test_a_block_is_cut_as_a_shell_would(block, lines):

@@ -51,11 +51,6 @@ def test_iptables_does_not_exist_on_22():
     assert problem.what == "iptables: not found on kernel linux-2.2"
 
 
-def test_restore_says_that_it_has_no_input():
-    (problem,) = dispatch.check_line("iptables-restore", "linux-6")
-    assert "standard input" in problem.what
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("0", 0), ("010", 8), ("0x10", 16), ("4294967295", 0xFFFFFFFF), ("4294967296", None), ("-1", None), ("", None),
