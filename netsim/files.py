@@ -5,12 +5,37 @@ Whatever stops the writing (a full disk, Ctrl-C, a power cut) leaves the old fil
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 from pathlib import Path
 
+LONGEST = 1 << 24
+"""Octets of the longest file that is read: a topology of 10,000 nodes has a tenth of it."""
 UNFINISHED = ".netsim-unfinished"
 """The folder, inside a run's, where its files grow; one that a killed run left is cleared by the next."""
+
+
+class Unreadable(ValueError):  # noqa: N818  # it says what the file is, as OSError's kinds do
+    """A file that is not one to read; says what it is."""
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a whole file that a stranger may have made. Raises OSError, and Unreadable for what is no plain file.
+
+    A pipe or a device would be waited for, or never end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(status.st_mode):
+            raise Unreadable("is a device or a pipe, not a file")
+        if status.st_size > LONGEST:
+            raise Unreadable(f"is {status.st_size:,} octets long, and no file of netsim has more than {LONGEST:,}")
+        return file.read(LONGEST + 1)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

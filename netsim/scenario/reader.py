@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from netsim.errors import ConfigError, InternalError, Problem
+from netsim.files import Unreadable, read_bytes
 from netsim.scenario.located import Entry, Located, Map, Mark, Scalar, Seq, Source, path_text
 from netsim.scenario.places import Span
 
@@ -28,6 +29,8 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _BOUND = re.compile(r":\s+(>=?\s*[0-9][^,}\]#]*)")
 _TAGGED = re.compile(r"(?:&\S+\s+)?!")
+_DEEPEST = 50
+_INDENTED = re.compile(r"^ {50}", re.MULTILINE)
 _MOST_COPIES = 20_000
 """Aliases may multiply: a file in which they repeat more values than this is refused."""
 
@@ -41,9 +44,11 @@ class _Loader(yaml.CSafeLoader):
 def read_file(path: Path, shown: str) -> Located:
     """Read one YAML file. Raises ConfigError with every problem of its YAML."""
     try:
-        octets = path.read_bytes()
+        octets = read_bytes(path)
     except OSError as error:
         raise ConfigError(Problem(shown, 0, 0, "", f"cannot be read: {error.strerror}")) from error
+    except Unreadable as error:
+        raise ConfigError(Problem(shown, 0, 0, "", str(error))) from error
     try:
         text = octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -58,6 +63,7 @@ def read_text(text: str, shown: str) -> Located:
     """Read YAML text under the name `shown`. Raises ConfigError with every problem of its YAML."""
     source = Source(shown, tuple(_BREAKS.split(text)))
     try:
+        _refuse_depth(text, source)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigError(_syntax_problem(error, text, source)) from error
@@ -68,6 +74,22 @@ def read_text(text: str, shown: str) -> Located:
     if tree.problems:
         raise ConfigError(*tree.problems)
     return located
+
+
+def _refuse_depth(text: str, source: Source) -> None:
+    """Refuse a file nested deeper than anything of netsim is: composing it would take the stack's depth."""
+    if text.count("[") + text.count("{") <= _DEEPEST and not _INDENTED.search(text) and text.count("- -") <= _DEEPEST:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                start = event.start_mark
+                mark = Mark(source) if start is None else Mark(source, start.line + 1, start.column + 1)
+                raise ConfigError(mark.problem("", f"nested deeper than {_DEEPEST} levels"))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def resolve(text: str) -> bool | int | float | str | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netsim.errors import ConfigError, Problem
+from netsim.files import read_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -131,7 +132,7 @@ class Result:
         file = Path(path)
         file = file / "result.json" if file.is_dir() else file
         try:
-            data = json.loads(file.read_text(encoding="utf-8"))
+            data = json.loads(read_bytes(file))
             if not isinstance(data, dict):
                 raise ConfigError(
                     Problem(str(file), 0, 0, "", "holds several results or none", "choose one FILE to run")
@@ -139,7 +140,7 @@ class Result:
             return cls.from_dict(data)
         except OSError as error:
             raise ConfigError(Problem(str(file), 0, 0, "", f"cannot be read: {error.strerror}")) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigError(Problem(str(file), 0, 0, "", f"not a result of netsim run: {error}")) from error
 
     def plot(self, name: str = "gateways") -> Figure:

@@ -32,6 +32,9 @@ _LIMITS: Mapping[str, tuple[str, str]] = MappingProxyType({
 })  # fmt: skip
 
 
+_MOST_TOLD = 1000
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `did you mean "x"?` for the likeliest of `known`, or the list of a few, or nothing."""
     names = [str(name) for name in known]
@@ -43,9 +46,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def type_problems(error: ValidationError, tree: Located, prefix: tuple[str | int, ...]) -> list[Problem]:
-    """Turn a ValidationError over `plain(tree)` into problems; `prefix` is the way from the file's top to the tree."""
+    """Turn a ValidationError over `plain(tree)` into problems; `prefix` is the way from the file's top to the tree.
+
+    Of very many the first are told, and how many more there are.
+    """
     problems = []
     found = error.errors(include_url=False)
+    more = len(found) - _MOST_TOLD
+    found = found[:_MOST_TOLD]
     for each in found:
         loc = each["loc"]
         if each["type"] == "too_short" and any(
@@ -55,6 +63,8 @@ def type_problems(error: ValidationError, tree: Located, prefix: tuple[str | int
         mark, path = _place(tree, _without_tag(loc), at_key=each["type"] == "extra_forbidden")
         what, hint = _words(dict(each), (*prefix, *loc))
         problems.append(mark.problem(path_text((*prefix, *path)), what, hint))
+    if more > 0:
+        problems.append(tree.mark.problem(path_text(prefix), f"{more} more mistakes of the same kinds"))
     return problems
 
 

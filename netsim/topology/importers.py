@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from netsim.files import write_text
+from netsim.files import Unreadable, read_bytes, write_text
 from netsim.topology.graph import GraphError, to_dict, to_graph
 from netsim.topology.model import Topology
 
@@ -31,12 +31,16 @@ def read_graph(path: Path) -> dict[str, Any]:  # Any: a topology as its YAML fil
     import networkx as nx
 
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise GraphError(f"cannot be read: {error}") from error
+        text = read_bytes(path).decode("utf-8-sig")
+    except OSError as error:
+        raise GraphError(f"cannot be read: {error.strerror}") from error
+    except (Unreadable, UnicodeDecodeError) as error:
+        raise GraphError(str(error)) from error
     suffix = path.suffix.lower()
     try:
         if suffix == ".graphml":
+            if "<!DOCTYPE" in text or "<!ENTITY" in text:
+                raise GraphError("a GraphML file has no document type: entities would unfold")
             graph = nx.parse_graphml(text)
         elif suffix == ".gml":
             graph = _parse_gml(text)
