@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, TypeAlias
 
 import simpy
 from simpy.core import EmptySchedule, StopSimulation
@@ -38,6 +38,10 @@ class LightEvent:
     def fire(self, now: Ns) -> None:
         """Happen."""
         raise NotImplementedError  # every light event does something else
+
+
+Entry: TypeAlias = tuple[Ns, int, int, LightEvent]
+"""What lies in the heap: (instant, priority, number, event)."""
 
 
 class _Own(LightEvent):
@@ -108,7 +112,7 @@ class Environment(simpy.Environment):
     def __init__(self) -> None:
         super().__init__(0)
         self.events_run = 0
-        self.heap: list[Any] = self._queue  # simpy types its entries as its own events; light ones only look like them
+        self.heap: list[Entry] = self._queue  # type: ignore[assignment]  # simpy types them as its own events
         self.ids: Iterator[int] = self._eid
 
     @property
@@ -177,7 +181,7 @@ class Environment(simpy.Environment):
 
         For a step that itself takes time (a command on a real box): wires go on meanwhile, the timeline waits.
         """
-        waiting: list[Any] = []
+        waiting: list[Entry] = []
         while self.heap and self.heap[0][0] <= until:
             entry = heappop(self.heap)
             if entry[1] >= priority:

@@ -97,14 +97,16 @@ class Compat:
 
     def _demasquerade(self, skb: Skb, now: Ns) -> int:
         """Mirror check_for_demasq(): only packets of a connection that a MASQ rule began are tracked."""
-        if skb.proto not in MASQUERADABLE or skb.ct is not None:
+        ct = skb.ct
+        if skb.proto not in MASQUERADABLE or ct is not None:
             return NF_ACCEPT
         if skb.proto == IPPROTO_ICMP:
             self._tracking.icmp_error(skb, NF_INET_PRE_ROUTING, 0, now)
-            if skb.ct is not None:
+            ct = skb.ct
+            if ct is not None:
                 if skb.ctinfo < IP_CT_IS_REPLY:
                     return NF_ACCEPT  # from inside: its turn comes at POST_ROUTING
-                return self._nat.translate_error(skb, skb.ct, NF_INET_PRE_ROUTING, 1)
+                return self._nat.translate_error(skb, ct, NF_INET_PRE_ROUTING, 1)
         key = read_tuple(skb.data)
         if key is None:
             return NF_ACCEPT

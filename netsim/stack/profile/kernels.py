@@ -10,6 +10,10 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from netsim.stack.profile import fib, ip, neigh, netfilter
+from netsim.stack.profile.fib import FibEra
+from netsim.stack.profile.ip import IpEra
+from netsim.stack.profile.neigh import NeighEra
+from netsim.stack.profile.netfilter import NetfilterEra
 from netsim.stack.profile.patches import NO_PATCHES, REQUIRES_22, REQUIRES_24, Patches, select
 
 
@@ -20,10 +24,10 @@ class Profile:
     name: str
     patches: Patches
     takes: Mapping[str, tuple[str, ...]]
-    neigh: neigh.NeighEra
-    fib: fib.FibEra
-    ip: ip.IpEra
-    netfilter: netfilter.NetfilterEra
+    neigh: NeighEra
+    fib: FibEra
+    ip: IpEra
+    netfilter: NetfilterEra
 
     def with_patches(self, names: Iterable[str]) -> Profile:
         """Return the same kernel with exactly these patches. Raises ValueError in words."""

@@ -1,14 +1,15 @@
 """What each match says to packets: fields and their edges, fragments, memory, chance, connections."""
 
 from random import Random
-from types import SimpleNamespace
 
 import pytest
 
 from netsim.addr import parse_ip
+from netsim.stack.device import ETHER
 from netsim.stack.dst import RTN_LOCAL, RTN_UNICAST
+from netsim.stack.interfaces import Interfaces
 from netsim.stack.netfilter.conntrack import Conntrack
-from netsim.stack.netfilter.hooks import NF_INET_FORWARD, HookContext
+from netsim.stack.netfilter.hooks import NF_INET_FORWARD, HookContext, Services
 from netsim.stack.netfilter.match_state import rate
 from netsim.stack.netfilter.matches import compile_rule
 from netsim.stack.netfilter.matchspec import (
@@ -64,7 +65,11 @@ from netsim.stack.netfilter.status import (
     IPS_DST_NAT,
 )
 from netsim.stack.netfilter.tuples import CtTuple
+from netsim.stack.outbox import Outbox
+from netsim.stack.profile import profile
 from netsim.stack.skb import PACKET_BROADCAST, PACKET_HOST, Skb
+from netsim.stack.sysctl import Sysctl
+from netsim.stack.timers import Timers
 from netsim.units import NS_PER_S, ms, sec
 from netsim.wire.icmp import build_query
 from netsim.wire.ipv4 import build_ipv4
@@ -72,7 +77,9 @@ from netsim.wire.tcp import build_options, build_tcp
 from netsim.wire.udp import build_udp
 
 SRC, DST = parse_ip("10.0.0.1"), parse_ip("10.0.0.2")
-ETH0, ETH1 = SimpleNamespace(name="eth0"), SimpleNamespace(name="eth1")
+SYSCTL = Sysctl()
+INTERFACES = Interfaces(SYSCTL)
+ETH0, ETH1 = (INTERFACES.add(name, ETHER, b"\2\0\0\0\0\1", 1500) for name in ("eth0", "eth1"))
 
 
 def packet(proto, body, **more):
@@ -96,7 +103,16 @@ class Routing:
         return RTN_LOCAL if ip == DST and dev in (None, ETH0) else RTN_UNICAST
 
 
-SERVICES = SimpleNamespace(rng=Random(3), routing=Routing())
+def services(rng):
+    """Real ones, with no more behind them than matches ask for."""
+    kernel = profile("linux-6")
+    return Services(
+        node="r", era=kernel.netfilter, patches=kernel.patches, interfaces=INTERFACES, sysctl=SYSCTL, timers=Timers(),
+        outbox=Outbox(), rng=rng, routing=Routing(), icmp=None, local_output=None, exit=None, defrag=None,
+    )  # fmt: skip
+
+
+SERVICES = services(Random(3))
 
 
 def ask(spec, skb, now=0, indev=ETH0, outdev=ETH1):
@@ -236,9 +252,9 @@ def test_nth_counts_from_the_packet_it_was_told(packet_number, expected):
 
 def test_random_takes_its_share_and_repeats_with_its_seed():
     def draws():
-        services = SimpleNamespace(rng=Random(7), routing=None)
-        match = compile_rule(RuleSpec(matches=(StatisticMatch(probability=0x80000000 // 4),)), services)
-        ctx = HookContext(NF_INET_FORWARD, ETH0, ETH1, 0, services)
+        around = services(Random(7))
+        match = compile_rule(RuleSpec(matches=(StatisticMatch(probability=0x80000000 // 4),)), around)
+        ctx = HookContext(NF_INET_FORWARD, ETH0, ETH1, 0, around)
         return [match(udp(), ctx) for _ in range(2000)]
 
     first = draws()

@@ -105,6 +105,7 @@ class Host:
 
     def send(self, skb, *, now):
         self.net.carry(self, bytes(skb.data), now)
+        return 0
 
     def confirm(self, dev, ip, *, now):
         self.confirmed.append(now)
