@@ -90,12 +90,12 @@ def _tell(outcome: Outcome, *, json: bool, judged: bool) -> None:
     elif judged:
         tell(outcome.result)
     talk(f"netsim: {outcome.lateness}")
-    if outcome.lateness.exceeded:
-        talk(f"netsim: {outcome.lateness.exceeded}")
+    if outcome.fault:
+        talk(f"netsim: {outcome.fault}")
 
 
 def _status(outcome: Outcome, *, judged: bool) -> int:
-    if outcome.lateness.exceeded:
+    if outcome.fault:
         return 1
     if outcome.status:
         return outcome.status

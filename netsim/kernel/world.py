@@ -95,13 +95,15 @@ class KernelNode(Node):
 class KernelWorld(World):
     """A world whose boxes are the kernel's. `close` it, whatever happened.
 
-    `ended` set lets `pump` return before its instant: what the run is for has come to its end.
+    `ended` set lets `pump` return before its instant: what the run is for has come to its end. `fault` is a sentence
+    when it ended so because something outside went wrong.
     """
 
     def __init__(self, seed: Seed, lateness: Lateness | None = None) -> None:
         super().__init__(seed)
         self.lateness = lateness or Lateness()
         self.ended = False
+        self.fault = ""
         self.reactor = Reactor()
         self.fabric = Fabric(self.reactor)
         self.owners: dict[RealBox, Node] = {}
@@ -161,8 +163,14 @@ class KernelWorld(World):
                 self.lateness.note(now - int(due), now)
             env.run_to(max(env.now, now))
             self._look(now)
-            self.ended = self.ended or bool(self.lateness.exceeded)
+            if self.lateness.exceeded:
+                self.fail(self.lateness.exceeded)
         self._deliver(env.run_to)
+
+    def fail(self, what: str) -> None:
+        """End the run: what it would measure from now on is not what was asked."""
+        self.fault = self.fault or what
+        self.ended = True
 
     def wait(self, done: Callable[[], bool]) -> None:
         """Let the wires go on until something is done, within a step of the timeline, which waits: PATIENCE at most."""

@@ -49,11 +49,12 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it; `status` is the command's, None without one."""
+    """What came of it; `status` is the command's, None without one. `fault` says why the run ended before its time."""
 
     result: Result
     lateness: Lateness
     status: int | None = None
+    fault: str = ""
 
 
 class Running:
@@ -89,11 +90,13 @@ def run_live(scenario: Scenario, wish: Wish, progress: Progress | None = None) -
     if any(spec.tap is None for spec in real.values()):
         require("no real box can be made")
     lateness = Lateness(wish.bound)
+    worlds: list[LiveWorld] = []
     running: list[Running] = []
     servers: list[subprocess.Popen[bytes]] = []
 
     def make_lab(scenario: Scenario, topology: Topology, bus_ready: Callable[[Bus], None]) -> Lab:
         world = LiveWorld(Seed(scenario.seed), real, lateness)
+        worlds.append(world)
         lab = LiveLab(
             topology, seed=scenario.seed, bus_ready=bus_ready, world=world,
             describe=lambda refused: locate_refusal(scenario, refused),
@@ -114,7 +117,7 @@ def run_live(scenario: Scenario, wish: Wish, progress: Progress | None = None) -
             server.wait()
         if kept is not None:
             signal.signal(signal.SIGINT, kept)
-    return Outcome(result, lateness, statuses[0] if statuses else None)
+    return Outcome(result, lateness, statuses[0] if statuses else None, worlds[0].fault)
 
 
 def _leave_it_to_the_command(signum: int, frame: object) -> None:

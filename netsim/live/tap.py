@@ -83,8 +83,10 @@ class TapBox:
         self.outbox = Outbox(world.bus.wanted)
         self.interfaces = TapInterfaces(dev)
         self.timers = NoTimers()
+        self._tap = tap
         self._dev = dev
         self._world = world
+        self._gone = False
         self._fd = open_tap(tap)
         world.reactor.add(self._fd, self._news)
 
@@ -96,9 +98,8 @@ class TapBox:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno == errno.EIO:
-                    return  # the device is down: it tells again when it is up
-                raise
+                self._failed(error)
+                return
             self._world.came(time.time_ns(), self, FrameOut(self._dev, octets, 0, False, True))
 
     def receive(self, device: str, frame: Frame, *, now: Ns) -> None:
@@ -106,8 +107,16 @@ class TapBox:
         try:
             os.write(self._fd, frame.octets)
         except OSError as error:
-            if error.errno not in (errno.EIO, errno.EAGAIN):
-                raise
+            self._failed(error)
+
+    def _failed(self, error: OSError) -> None:
+        """Take what the device refuses: one that is down tells again when it is up, one that is gone ends the run."""
+        if error.errno == errno.EBADFD and not self._gone:
+            self._gone = True
+            self._world.reactor.remove(self._fd)
+            self._world.fail(f"{self._tap} was removed")
+        elif error.errno not in (errno.EIO, errno.EAGAIN, errno.EBADFD):
+            raise error
 
     def request(self, req: Request[T], *, now: Ns) -> T:
         """Take a request of the set-up as done."""
@@ -116,7 +125,10 @@ class TapBox:
     def carrier(self, device: str, up: bool, *, now: Ns) -> None:
         """Give the device its carrier, or take it."""
         self.interfaces.port.carrier = up
-        fcntl.ioctl(self._fd, TUNSETCARRIER, _INT.pack(int(up)))
+        try:
+            fcntl.ioctl(self._fd, TUNSETCARRIER, _INT.pack(int(up)))
+        except OSError as error:
+            self._failed(error)
 
     def tick(self, *, now: Ns) -> None:
         """Do nothing: there are no timers of ours behind a tap."""

@@ -32,13 +32,19 @@ name: far
 duration: 120s
 topology:
   nodes:
-    host: {addr: {eth0: 192.168.0.3/24}, default: 192.168.0.1}
+    host:
+      addr: {eth0: 192.168.0.3/24}
+      default: 192.168.0.1
+      sysctl: {net.ipv4.tcp_congestion_control: reno}   # whatever the machine's own default is
     nat:
       addr: {lan0: 192.168.0.1/24, wan0: 10.0.1.2/24}
       default: 10.0.1.1
       run: iptables -t nat -A POSTROUTING -o wan0 -j MASQUERADE
     isp: {addr: {eth0: 10.0.1.1/24, eth1: 203.0.113.1/24}}
-    server: {addr: {eth0: 203.0.113.10/24}, default: 203.0.113.1}
+    server:
+      addr: {eth0: 203.0.113.10/24}
+      default: 203.0.113.1
+      sysctl: {net.ipv4.tcp_congestion_control: reno}
   links:
     lan: {ends: ["host:eth0", "nat:lan0"]}
     up: {ends: ["nat:wan0", "isp:eth0"], delay: 5ms, queue: 1000}
@@ -64,8 +70,10 @@ def netsim(*words, prefix=(), **options):
 
 def outside():
     """Return what the namespace we were started in looks like, neighbours' states and counters aside."""
-    lines = ("ip -j addr", "ip -j route show table all", "ip -j rule", "ip link", "iptables-save")
+    lines = ("ip -j addr", "ip -j route show table all", "ip -j rule", "ip link", "iptables-save", "ip netns")
     said = [subprocess.run(line.split(), capture_output=True, text=True, check=False).stdout for line in lines]
+    neighbours = subprocess.run(["ip", "neigh"], capture_output=True, text=True, check=False).stdout
+    said.append("\n".join(sorted(" ".join(line.split()[:3]) for line in neighbours.splitlines())))
     return [re.sub(r"#.*|\[\d+:\d+\]|valid_life_time\":\d+|preferred_life_time\":\d+", "", text) for text in said]
 
 
@@ -188,7 +196,9 @@ def test_without_the_right_to_it_says_so_and_exits_4(far):
     assert done.stderr == "netsim: no real box can be made: no network namespace can be made: Operation not permitted\n"
 
 
-def test_killed_at_once_nothing_of_ours_is_left(far):
+def test_killed_at_once_nothing_of_ours_is_left_and_the_next_run_is_well(tmp_path):
+    far = tmp_path / "far.yaml"
+    far.write_text(f"{FAR}  server: {{namespace: auto, serve: '{sys.executable} -m http.server -d {tmp_path} 80'}}\n")
     before = outside()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     marker = f"31{os.getpid()}"
@@ -198,9 +208,12 @@ def test_killed_at_once_nothing_of_ours_is_left(far):
         assert process.stdout.readline() == "here\n"
         process.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 5
-    while marker in running() and time.monotonic() < deadline:
+    while (marker in running() or str(tmp_path) in running()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert marker not in running()
+    assert str(tmp_path) not in running()
+    done = netsim("live", far, "--", "curl", "-sSf", "-o", "/dev/null", "http://server/far.yaml")
+    assert done.returncode == 0, done.stderr
     assert outside() == before
 
 
@@ -214,13 +227,15 @@ def running():
     return "\n".join(lines)
 
 
-def test_a_tap_carries_what_is_behind_it(tmp_path):
-    """This process's own stack stands in for box3, in a namespace that the test made."""
+@pytest.mark.parametrize("prefix", ["", "setpriv --bounding-set=-all --inh-caps=-all "], ids=["root", "no rights"])
+def test_a_tap_carries_what_is_behind_it(tmp_path, prefix):
+    """The stack of a namespace that the test made stands in for the host; whose tap it is needs no other right."""
     file = tmp_path / "tap.yaml"
     file.write_text(FAR.replace("host: {namespace: auto}", "host: {tap: tap7}"))
     script = (
-        "ip link set lo up; ip tuntap add tap7 mode tap; ip addr add 192.168.0.3/24 dev tap7; ip link set tap7 up; "
-        f"ip route add default via 192.168.0.1; {sys.executable} -m netsim live {file} --set duration=4s & "
+        "ip link set lo up; ip tuntap add tap7 mode tap user 0; ip link set tap7 up; "
+        "ip addr add 192.168.0.3/24 dev tap7; "
+        f"ip route add default via 192.168.0.1; {prefix}{sys.executable} -m netsim live {file} --set duration=4s & "
         "sleep 2; ping -c 3 -i 0.2 203.0.113.10; wait"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -236,3 +251,18 @@ def test_a_tap_that_is_not_there_is_told_with_the_way_to_make_it(tmp_path):
     done = netsim("live", file)
     assert done.returncode == 4
     assert "there is no TAP device tap77: ip tuntap add tap77 mode tap user $USER" in done.stderr
+
+
+def test_a_tap_that_is_taken_away_ends_the_run_in_words(tmp_path):
+    file = tmp_path / "tap.yaml"
+    file.write_text(FAR.replace("host: {namespace: auto}", "host: {tap: tap7}"))
+    script = (
+        "ip link set lo up; ip tuntap add tap7 mode tap; ip link set tap7 up; (sleep 2; ip link del tap7) & "
+        f"{sys.executable} -m netsim live {file} --set duration=20s; echo status $?"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-c", script], capture_output=True, text=True, env=environment, timeout=60
+    )
+    assert done.stdout.endswith("status 1\n"), done.stdout + done.stderr
+    assert "netsim: tap7 was removed\n" in done.stderr

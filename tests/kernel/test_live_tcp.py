@@ -34,8 +34,11 @@ FIRST_PORT = 61_000
 """Above what clients choose, and where tshark knows no protocol: random octets look like many."""
 ADDRESS = {"emulated": "10.0.0.1", "real": "10.0.0.2"}
 
+RENO = {"net.ipv4.tcp_congestion_control": "reno"}  # whatever the machine's own default is
 WORLD = Topology.model_validate({
-    "nodes": {name: {"addr": {"eth0": [f"{address}/24"]}} for name, address in ADDRESS.items()},
+    "nodes": {
+        "emulated": {"addr": {"eth0": ["10.0.0.1/24"]}}, "real": {"addr": {"eth0": ["10.0.0.2/24"]}, "sysctl": RENO}
+    },
     "links": {
         "cable": {
             "ends": ["emulated:eth0", "real:eth0"], "delay": "3ms", "loss": "2%", "reorder": "2%", "duplicate": "2%",
