@@ -25,6 +25,7 @@ def doctor(json: Json = False) -> None:
 
     from netsim.cli.output import rows
     from netsim.kernel.probe import abilities
+    from netsim.stack import netns
 
     found: list[dict[str, str | bool]] = []
 
@@ -38,6 +39,8 @@ def doctor(json: Json = False) -> None:
             return None
 
     note("python", True, platform.python_version(), True)
+    native = not str(netns.__file__).endswith(".py")
+    note("engine", True, "compiled with mypyc" if native else "pure Python (or: NETSIM_COMPILE=1 pip install .)", True)
     for name in _LIBRARIES:
         installed = version_of(name)
         note(name, installed is not None, installed or "not installed: pip install " + name, True)

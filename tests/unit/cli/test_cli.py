@@ -10,6 +10,7 @@ import pytest
 
 from netsim.cli import main
 from netsim.scenario.result import Result
+from netsim.stack import netns
 
 ROOT = Path(__file__).parents[3]
 GOOD = (
@@ -162,6 +163,12 @@ def test_doctor_lists_libraries_and_tools(cli):
     assert code == 0
     assert any(line.split()[:2] == ["ok", "simpy"] for line in out.splitlines())
     assert json.loads(cli("doctor", "--json")[1])["ok"] is True
+
+
+def test_doctor_tells_whether_the_stack_is_compiled(cli):
+    checks = {each["what"]: each for each in json.loads(cli("doctor", "--json")[1])["checks"]}
+    native = not netns.__file__.endswith(".py")
+    assert checks["engine"]["said"].startswith("compiled with mypyc" if native else "pure Python")
 
 
 @pytest.mark.parametrize(
