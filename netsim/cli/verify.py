@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,39 +10,47 @@ import typer
 from netsim.cli.options import Files, Json, Seed, Settings, settings
 
 if TYPE_CHECKING:
-    from netsim.oracle.batch import Outcome
+    from netsim.oracle.batch import Memory, Outcome
+
+RECORDED = "recorded"
+"""The folder beside scenario files that may hold what a kernel did with them."""
 
 
 def verify(
     files: Files,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="How many scenarios run side by side.")] = 2,
+    record: Annotated[
+        str | None, typer.Option("--record", metavar="DIR", help="Keep what the kernel did.", show_default=False)
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="DIR", help="Compare with kept recordings; needs no root.",
+                     show_default=False),
+    ] = None,
     seed: Seed = None,
     json: Json = False,
     set_: Settings = None,
-) -> None:
+) -> None:  # fmt: skip
     """Run scenarios on the running kernel too, in real time, and print what agrees and what differs.
 
-    Needs root; nothing outside its own namespaces is touched. Exit status: 0 nothing differs, 1 something does,
-    4 skipped, with the reason.
+    Needs root, or recordings; nothing outside its own namespaces is touched. Exit status: 0 nothing differs, 1
+    something does, 4 skipped, with the reason.
 
     Example: netsim verify scenarios/dead-gateway.yaml --set duration=30s --set traffic.web.every=1s
     """
     from netsim.cli.output import rows, talk
-    from netsim.errors import Skipped
-    from netsim.kernel.probe import require
-    from netsim.oracle.batch import verify_all
+    from netsim.oracle.batch import Memory, verify_all
     from netsim.scenario.load import load_all
 
+    memory = Memory(record=_folder(record), against=_folder(against))
+    _check(files, memory)
     chosen = settings(set_, seed)
     scenarios = load_all(files, settings=chosen)
-    try:
-        require()
-    except Skipped as skipped:
-        talk(f"netsim: {skipped}")
-        raise typer.Exit(skipped.exit_code) from skipped
-    seconds = sum(scenario.duration for scenario in scenarios) / 1e9 / min(jobs, len(files))
-    talk(f"on this kernel in real time: about {seconds:.0f} s")
-    outcomes = verify_all(files, settings=chosen, jobs=jobs, told=talk)
+    if memory.against is None:
+        _need_kernel(files)
+        seconds = sum(scenario.duration for scenario in scenarios) / 1e9 / min(jobs, len(files))
+        talk(f"on this kernel in real time: about {seconds:.0f} s")
+    outcomes = verify_all(files, settings=chosen, jobs=jobs, told=talk, memory=memory)
     if json:
         from json import dumps
 
@@ -53,6 +62,37 @@ def verify(
             typer.echo("\n".join(_differences(outcome)), nl=bool(outcome.differences))
         rows(table)
     raise typer.Exit(max(outcome.exit_code for outcome in outcomes) if not _any_differ(outcomes) else 1)
+
+
+def _folder(given: str | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _check(files: list[str], memory: Memory) -> None:
+    """Raise ConfigError where the options do not go together."""
+    from netsim.errors import ConfigError, Problem
+
+    if memory.record is not None and memory.against is not None:
+        raise ConfigError(Problem("--against", 0, 0, "", "a recording is no kernel to record", "drop --record"))
+    stems = [Path(file).stem for file in files]
+    twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+    if twice and (memory.record or memory.against):
+        raise ConfigError(Problem("--record", 0, 0, "", f"two files are named {twice[0]}", "recordings go by name"))
+
+
+def _need_kernel(files: list[str]) -> None:
+    """Raise Exit with 4, and say why in a line, where no kernel can be asked."""
+    from netsim.cli.output import talk
+    from netsim.errors import Skipped
+    from netsim.kernel.probe import require
+
+    try:
+        require()
+    except Skipped as skipped:
+        kept = Path(files[0]).parent / RECORDED
+        hint = f" (its answers are kept: --against {kept})" if kept.is_dir() else ""
+        talk(f"netsim: {skipped}{hint}")
+        raise typer.Exit(skipped.exit_code) from skipped
 
 
 def _any_differ(outcomes: list[Outcome]) -> bool:

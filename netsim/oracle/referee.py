@@ -6,18 +6,17 @@ emulated devices the two runs age their neighbours alike. What is drawn anew dur
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from netsim.errors import Skipped
 from netsim.kernel.lab import KernelLab
 from netsim.kernel.probe import require
-from netsim.kernel.wheel import Ticks, WheelTimers
+from netsim.kernel.wheel import WheelTimers
 from netsim.lab import Lab
 from netsim.oracle.compare import COMPARED, Comparison, Run, compare
 from netsim.oracle.obstacles import obstacles
+from netsim.oracle.recording import Draws, Recording, fingerprint, this_kernel, versions
 from netsim.scenario.expectations import RepeatableExpectation
 from netsim.scenario.model import Scenario
 from netsim.scenario.runner import locate_refusal, run_scenario
@@ -32,35 +31,36 @@ LATE: Ns = 100 * NS_PER_MS
 """A step of the timeline that came later than this makes the kernel's instants doubtful: it is told as a note."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draws:
-    """What the kernel chose by itself: reachable times in ms by (node, device), where its ticks stood (None unknown).
-
-    `late` is how far this process was behind at worst.
-    """
-
-    reachable: Mapping[tuple[str, str], int]
-    ticks: Ticks | None
-    late: Ns
-
-
 def verify(scenario: Scenario) -> Comparison:
     """Run a scenario on this kernel and in the emulator, and compare.
 
     Takes as long as the scenario lasts. Raises Skipped with the reason where it cannot be compared here, and
     ConfigError where a set-up line is refused.
     """
+    return against(scenario, record(scenario))
+
+
+def record(scenario: Scenario) -> Recording:
+    """Run a scenario on this kernel. Raises what `verify` raises."""
     require()
     reasons = obstacles(scenario)
     if reasons:
         raise Skipped("; ".join(reasons))
-    scenario = comparable(scenario)
-    kernel, draws = run_on_kernel(scenario)
-    out = compare(scenario, kernel, run_emulated(scenario, draws))
+    run, draws = run_on_kernel(comparable(scenario))
+    return Recording(
+        kernel=this_kernel(), tools=versions(), fingerprint=fingerprint(scenario), draws=draws, run=run
+    )  # fmt: skip
+
+
+def against(scenario: Scenario, recording: Recording) -> Comparison:
+    """Run a scenario in the emulator, and compare it with what a kernel did."""
+    asked = comparable(scenario)
+    draws = recording.draws
+    out = compare(asked, recording.run, run_emulated(asked, draws))
     if draws.late > LATE:
         late = seconds(draws.late)
         out.notes.append(f"this machine was up to {late:.3f} s behind: instants are doubtful, run it again")
-    out.notes.append(f"kernel {os.uname().release}")
+    out.notes.append(f"kernel {recording.kernel}")
     return out
 
 
