@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import BinaryIO, Final
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
 
 from netsim.errors import SimulationError
 from netsim.observe.filter import Filter
 from netsim.observe.pcapng import DIRECTION_IN, DIRECTION_OUT, LINKTYPE_ETHERNET, LINKTYPE_RAW, PcapngWriter
-from netsim.trace.bus import Bus
+from netsim.trace.bus import Bus, Interface
 from netsim.trace.records import Dropped, FrameDelivered, FrameSent, NatMapped, RouteLookup
 from netsim.units import Ns, sec
 from netsim.wire.ether import PROTO_IP
@@ -30,9 +30,6 @@ HOLD: Ns = sec(4)
 HOLD_FRAMES = 4096
 """How many frames wait at most; beyond, the oldest is written with the comments it has."""
 
-Interface = tuple[str, str]
-"""(node, device)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Points:
@@ -41,8 +38,12 @@ class Points:
     interfaces: frozenset[Interface]
     everything: bool = False
 
-    def __contains__(self, interface: Interface) -> bool:
-        return self.everything or interface in self.interfaces
+    def listen(self, bus: Bus, cls: type, sink: Callable[[Any], None]) -> None:
+        """Call `sink(record)` for each record of a type, which names node and device, at these interfaces."""
+        if self.everything:
+            bus.subscribe((cls,), sink)
+        else:
+            bus.subscribe_at((cls,), sorted(self.interfaces), sink)
 
 
 def resolve_points(points: Iterable[str], links: Mapping[str, Sequence[Interface]]) -> Points:
@@ -67,14 +68,19 @@ def resolve_points(points: Iterable[str], links: Mapping[str, Sequence[Interface
 
 @dataclass(slots=True, eq=False)
 class Captured:
-    """One frame at one interface: `direction` is "in" or "out"; comments grow while explanations come in."""
+    """One frame at one interface: `direction` is "in" or "out"; comments grow while explanations come in.
+
+    `older` is the one before it with the same frame; `written` tells that what comes now is too late for it.
+    """
 
     t: Ns
     node: str
     dev: str
     direction: str
     frame: Frame
-    comments: list[str] = field(default_factory=list)
+    comments: tuple[str, ...] = ()
+    older: Captured | None = None
+    written: bool = False
 
 
 class Capture:
@@ -97,16 +103,15 @@ class Capture:
     ) -> None:
         self.frames: list[Captured] = []
         self.count = 0
-        self._points = points
         self._matching = matching
         self._describe = describe
         self._stream = _PcapngStream(file, describe) if file is not None else None
         self._waiting: deque[Captured] = deque()
-        self._by_uid: dict[int, list[Captured]] = {}
+        self._by_uid: dict[int, Captured] = {}
         self._notes: dict[tuple[str, int], list[str]] = {}
         self._note_ages: deque[tuple[Ns, tuple[str, int]]] = deque()
-        bus.subscribe((FrameSent,), self._sent)
-        bus.subscribe((FrameDelivered,), self._delivered)
+        points.listen(bus, FrameSent, self._sent)
+        points.listen(bus, FrameDelivered, self._delivered)
         bus.subscribe((Dropped,), self._dropped)
         bus.subscribe((NatMapped,), self._nat)
         if lookups:
@@ -128,22 +133,24 @@ class Capture:
     # -- frames
 
     def _sent(self, r: FrameSent) -> None:
-        if (r.node, r.dev) in self._points:
-            self._add(Captured(r.t, r.node, r.dev, OUT, r.frame), r.frame.parent)
+        self._add(Captured(r.t, r.node, r.dev, OUT, r.frame), r.frame.parent)
 
     def _delivered(self, r: FrameDelivered) -> None:
-        if (r.node, r.dev) in self._points:
-            self._add(Captured(r.t, r.node, r.dev, IN, r.frame), 0)
+        self._add(Captured(r.t, r.node, r.dev, IN, r.frame), 0)
 
     def _add(self, captured: Captured, made_from: int) -> None:
         if self._matching is not None and not self._matching.matches_frame(captured.frame):
             return
         self.count += 1
-        self._expire(captured.t)
+        waiting = self._waiting
+        if self._note_ages or (waiting and (waiting[0].t + HOLD < captured.t or len(waiting) >= HOLD_FRAMES)):
+            self._expire(captured.t)
         if made_from and (notes := self._notes.get((captured.node, made_from))) and _is_ip(captured.frame):
-            captured.comments.extend(notes)  # not to the ARP request that the packet had to wait for
-        self._waiting.append(captured)
-        self._by_uid.setdefault(captured.frame.uid, []).append(captured)
+            captured.comments = tuple(notes)  # not to the ARP request that the packet had to wait for
+        waiting.append(captured)
+        uid = captured.frame.uid
+        captured.older = self._by_uid.get(uid)
+        self._by_uid[uid] = captured
         if self._stream is None:
             self.frames.append(captured)
 
@@ -155,10 +162,10 @@ class Capture:
 
     def _release(self) -> None:
         captured = self._waiting.popleft()
-        same = self._by_uid[captured.frame.uid]
-        same.remove(captured)
-        if not same:
-            del self._by_uid[captured.frame.uid]
+        captured.written = True
+        uid = captured.frame.uid
+        if self._by_uid[uid] is captured:  # the newest with this frame, and the oldest of all: the last of them
+            del self._by_uid[uid]
         if self._stream is not None:
             self._stream.write(captured)
 
@@ -184,10 +191,14 @@ class Capture:
         """
         if not uid:
             return
-        seen = self._by_uid.get(uid, ())
+        seen = []
+        captured = self._by_uid.get(uid)
+        while captured is not None and not captured.written:
+            seen.append(captured)
+            captured = captured.older
         here = [captured for captured in seen if captured.node == node]
         for captured in here or seen:
-            captured.comments.append(text)
+            captured.comments = (*captured.comments, text)
         if not final:
             if (node, uid) not in self._notes:
                 self._note_ages.append((t, (node, uid)))
@@ -215,21 +226,19 @@ class CaptureCount:
     ) -> None:
         self.count = 0
         self.first: list[Captured] = []
-        self._points = points
         self._matching = matching
         self._link = link
         self._start = start
         self._stop = stop
         self._keep = keep
-        bus.subscribe((FrameSent,), self._sent)
-        bus.subscribe((FrameDelivered,), self._delivered)
+        points.listen(bus, FrameSent, self._sent)
+        points.listen(bus, FrameDelivered, self._delivered)
 
     def _sent(self, r: FrameSent) -> None:
-        if (r.node, r.dev) in self._points:
-            self._judge(r.t, r.node, r.dev, OUT, r.frame)
+        self._judge(r.t, r.node, r.dev, OUT, r.frame)
 
     def _delivered(self, r: FrameDelivered) -> None:
-        if (r.node, r.dev) in self._points and not (self._link and r.link):
+        if not (self._link and r.link):
             self._judge(r.t, r.node, r.dev, IN, r.frame)
 
     def _judge(self, t: Ns, node: str, dev: str, direction: str, frame: Frame) -> None:

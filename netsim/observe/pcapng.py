@@ -8,7 +8,7 @@ Source: draft-ietf-opsawg-pcapng, sections 4.1 (SHB), 4.2 (IDB), 4.3 (EPB), 3.5 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from struct import Struct
 from typing import BinaryIO
 
@@ -40,6 +40,8 @@ _NANOSECONDS = b"\x09"
 _OPTION = Struct("<HH")
 _EPB = Struct("<IIIIIII")
 _FLAGS = Struct("<HHI")
+_DIRECTIONS = (b"", *(_FLAGS.pack(_EPB_FLAGS, 4, way) + _OPT_END for way in (DIRECTION_IN, DIRECTION_OUT)))
+"""The options of a packet without comments, by its direction."""
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 
@@ -65,16 +67,14 @@ class PcapngWriter:
         return self._interfaces - 1
 
     def packet(
-        self, interface: int, t: Ns, octets: bytes, *, direction: int = DIRECTION_UNKNOWN, comments: Iterable[str] = ()
+        self, interface: int, t: Ns, octets: bytes, *, direction: int = DIRECTION_UNKNOWN, comments: Sequence[str] = ()
     ) -> None:
         """Write a frame seen on an interface at `t`, with its direction and any number of comments."""
         length = len(octets)
         pad = _PADDING[length & 3]
-        options = b"".join(_option(_OPT_COMMENT, comment.encode()) for comment in comments)
-        if direction:
-            options += _FLAGS.pack(_EPB_FLAGS, 4, direction)
-        if options:
-            options += _OPT_END
+        options = _DIRECTIONS[direction]
+        if comments:
+            options = b"".join(_option(_OPT_COMMENT, comment.encode()) for comment in comments) + (options or _OPT_END)
         total = 32 + length + len(pad) + len(options)
         head = _EPB.pack(_ENHANCED_PACKET, total, interface, t >> 32, t & 0xFFFFFFFF, length, length)
         self._file.write(b"".join((head, octets, pad, options, total.to_bytes(4, "little"))))

@@ -8,6 +8,7 @@ from netsim.trace.records import (
     RECORD_TYPES,
     Candidate,
     Dropped,
+    FrameDelivered,
     FrameSent,
     NeighChange,
     RouteLookup,
@@ -56,3 +57,16 @@ def test_the_digest_sees_octets_and_times_but_no_uids():
     assert digest((1, Frame(b"abc", 9))) == base
     assert digest((2, Frame(b"abc", 1))) != base
     assert digest((1, Frame(b"abd", 1))) != base
+
+
+def test_who_listens_at_an_interface_hears_of_no_other():
+    bus = Bus()
+    heard = []
+    bus.subscribe_at((FrameSent, FrameDelivered), [("r", "wan0"), ("r", "lan0")], lambda r: heard.append(r.dev))
+    bus.subscribe_at((FrameSent,), [("r", "wan0")], lambda r: heard.append("again"))
+    frame = Frame(b"octets", 1)
+    for node, dev in (("r", "wan0"), ("r", "wan1"), ("h", "wan0"), ("r", "lan0")):
+        bus.publish(FrameSent(0, node, dev, frame))
+    bus.publish(FrameDelivered(0, "r", "wan0", frame, "wan"))
+    assert heard == ["wan0", "again", "lan0", "wan0"]
+    assert bus.wanted == {FrameSent, FrameDelivered}
