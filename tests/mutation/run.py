@@ -1,0 +1,158 @@
+"""Whether the tests notice: a seeded sample of mutants of neigh, fib and netfilter, each run against its tests.
+
+    python tests/mutation/run.py [--sample 400] [--seed 1] [--jobs 1] [--only FILE:LINE]
+
+Works on a copy of the checkout. First every test is run once with coverage, which says which tests reach which line and
+how long they take; then each mutant is run against the tests that reach its line, the quickest first, until one fails.
+Prints the survivors and the share that was killed. A mutant that no test reaches, or that runs for ever, counts as what
+it is: survived, or killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mutants import Mutant, mutants_of
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("netsim/stack/neigh", "netsim/stack/fib", "netsim/stack/netfilter")
+TESTS = (
+    "tests/unit/stack", "tests/property", "tests/golden", "tests/scenario/test_two_isp_claims.py",
+    "tests/unit/shell",
+)  # fmt: skip
+MOST_TESTS = 400
+PATIENCE = 120
+PYTEST = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-o", "addopts=--import-mode=importlib")
+
+
+def copy_of(root: Path, target: Path) -> Path:
+    """Copy what tests need of a checkout."""
+    for name in ("netsim", "tests", "topologies", "scenarios", "pyproject.toml", "README.md", "CHANGELOG.md"):
+        source = root / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target / name)
+    return target
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return what a run in a copy sees: the copy's netsim, and no octets compiled from another mutant."""
+    return {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def reach(folder: Path) -> dict[str, list[str]]:
+    """Return the tests that reach each "file:line", the quickest first."""
+    times = folder / "times.json"
+    (folder / "watch.py").write_text(
+        "import json, pathlib\n"
+        "from coverage import Coverage\n"
+        "seen = {}\n"
+        "def pytest_runtest_logreport(report):\n"
+        "    if report.when == 'call' and report.passed:\n"
+        "        seen[report.nodeid] = report.duration\n"
+        "def pytest_runtest_logstart(nodeid, location):\n"
+        "    current = Coverage.current()\n"
+        "    current and current.switch_context(nodeid)\n"
+        "def pytest_sessionfinish():\n"
+        f"    pathlib.Path({str(times)!r}).write_text(json.dumps(seen))\n"
+    )
+    command = [
+        sys.executable, "-m", "coverage", "run", "--branch", f"--source={','.join(ROOMS)}", "-m", "pytest", *PYTEST,
+        "-m", "not slow and not kernel", "-p", "watch", *TESTS,
+    ]  # fmt: skip
+    subprocess.run([part for part in command if part != "-x"], cwd=folder, env=environment(folder), check=False,
+                   stdout=subprocess.DEVNULL)  # fmt: skip
+    from coverage import CoverageData
+
+    data = CoverageData(str(folder / ".coverage"))
+    data.read()
+    took = json.loads(times.read_text())
+    found: dict[str, list[str]] = {}
+    for file in data.measured_files():
+        shown = Path(file).relative_to(folder).as_posix()
+        for line, tests in data.contexts_by_lineno(file).items():
+            known = sorted((test for test in tests if test in took), key=took.__getitem__)
+            found[f"{shown}:{line}"] = known
+    return found
+
+
+def spread(tests: list[str]) -> list[str]:
+    """Return the quickest tests, and some of the rest: those that reach a line in passing are many and alike."""
+    if len(tests) <= MOST_TESTS:
+        return tests
+    step = (len(tests) - MOST_TESTS // 2) // (MOST_TESTS // 2) + 1
+    return tests[: MOST_TESTS // 2] + tests[MOST_TESTS // 2 :: step]
+
+
+def judge(mutant: Mutant, folder: Path, tests: list[str]) -> str:
+    """Run one mutant against its tests; return what became of it."""
+    if not tests:
+        return "reached by no test"
+    path = folder / mutant.file
+    original = path.read_text(encoding="utf-8")
+    path.write_text(mutant.apply(original), encoding="utf-8")
+    chosen = folder / "chosen.txt"
+    chosen.write_text("\n".join(tests))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *PYTEST, f"@{chosen}"], cwd=folder, env=environment(folder),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return "killed"
+    finally:
+        path.write_text(original, encoding="utf-8")
+    return "survived" if done.returncode == 0 else "killed"
+
+
+def main() -> None:
+    """Sample, run, print."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--sample", type=int, default=400)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--jobs", type=int, default=1)
+    options.add_argument("--only", default="")
+    given = options.parse_args()
+    everything = [
+        mutant for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))
+        for mutant in mutants_of(path, path.relative_to(ROOT).as_posix())
+    ]  # fmt: skip
+    sample = sorted(random.Random(given.seed).sample(everything, min(given.sample, len(everything))))
+    if given.only:
+        sample = [each for each in everything if f"{each.file}:{each.line}" == given.only]
+    print(f"{len(sample)} of {len(everything)} mutants", flush=True)
+    with tempfile.TemporaryDirectory() as place:
+        folders = [copy_of(ROOT, Path(place) / str(number)) for number in range(given.jobs)]
+        tests = reach(folders[0])
+        started = time.monotonic()
+
+        def work(number: int) -> list[tuple[Mutant, str]]:
+            out = []
+            for mutant in sample[number :: given.jobs]:
+                fate = judge(mutant, folders[number], spread(tests.get(f"{mutant.file}:{mutant.line}", [])))
+                out.append((mutant, fate))
+                if fate != "killed":
+                    print(f"{mutant.file}:{mutant.line}: {mutant.what}: {fate}", flush=True)
+            return out
+
+        with ThreadPoolExecutor(given.jobs) as pool:
+            fates = [each for part in pool.map(work, range(given.jobs)) for each in part]
+    counts = Counter(fate for _, fate in fates)
+    share = counts["killed"] / len(fates)
+    print(f"{dict(counts)}: {share:.1%} killed in {time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
