@@ -28,6 +28,11 @@ class Mutant:
     text: str
     what: str
 
+    @property
+    def label(self) -> str:
+        """Where it is and what, as the runner prints it."""
+        return f"{self.file}:{self.line}: {self.what}"
+
     def apply(self, source: str) -> str:
         """Return the mutated source."""
         return source[: self.start] + self.text + source[self.end :]

@@ -1,11 +1,11 @@
 """Whether the tests notice: a seeded sample of mutants of neigh, fib and netfilter, each run against its tests.
 
-    python tests/mutation/run.py [--sample 400] [--seed 1] [--jobs 1] [--only FILE:LINE]
+    python tests/mutation/run.py [--sample 400] [--seed 1] [--jobs 1] [--only FILE:LINE | --again LOG]
 
 Works on a copy of the checkout. First every test is run once with coverage, which says which tests reach which line and
-how long they take; then each mutant is run against the tests that reach its line, the quickest first, until one fails.
-Prints the survivors and the share that was killed. A mutant that no test reaches, or that runs for ever, counts as what
-it is: survived, or killed.
+how long they take; then each mutant is run against the tests that reach its line, the quickest first, until one fails,
+and at last against its room's replays of what real kernels did. `--again` takes the survivors that an earlier run
+printed. Prints the survivors and the share that was killed. A mutant that runs for ever counts as killed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 
 from mutants import Mutant, mutants_of
 
@@ -31,8 +33,19 @@ TESTS = (
     "tests/unit/stack", "tests/property", "tests/golden", "tests/scenario/test_two_isp_claims.py",
     "tests/unit/shell",
 )  # fmt: skip
+REPLAYS: Mapping[str, Sequence[str]] = MappingProxyType({
+    "netsim/stack/neigh": (
+        "tests/unit/stack/neigh/test_replay_24.py", "tests/unit/stack/neigh/test_replay_6.py",
+        "tests/unit/stack/neigh/test_dead_gateway_24.py",
+    ),
+    "netsim/stack/fib": ("tests/unit/stack/fib/test_patched_kernel_vectors.py",),
+    "netsim/stack/netfilter": (
+        "tests/unit/stack/netfilter/test_recorded_nat24.py", "tests/unit/stack/netfilter/test_nat_mainline.py",
+        "tests/unit/stack/netfilter/test_seed_nat_cases.py", "tests/unit/stack/test_recorded_nat24_box.py",
+    ),
+})  # fmt: skip
 MOST_TESTS = 400
-PATIENCE = 120
+PATIENCE = 240
 PYTEST = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-o", "addopts=--import-mode=importlib")
 
 
@@ -98,23 +111,30 @@ def spread(tests: list[str]) -> list[str]:
 
 def judge(mutant: Mutant, folder: Path, tests: list[str]) -> str:
     """Run one mutant against its tests; return what became of it."""
-    if not tests:
-        return "reached by no test"
     path = folder / mutant.file
     original = path.read_text(encoding="utf-8")
     path.write_text(mutant.apply(original), encoding="utf-8")
     chosen = folder / "chosen.txt"
     chosen.write_text("\n".join(tests))
+    room = next(room for room in ROOMS if mutant.file.startswith(room))
+    try:
+        if (tests and fails(folder, f"@{chosen}")) or fails(folder, "-m", "slow", *REPLAYS[room]):
+            return "killed"
+    finally:
+        path.write_text(original, encoding="utf-8")
+    return "survived" if tests else "reached by no quick test"
+
+
+def fails(folder: Path, *what: str) -> bool:
+    """Tell whether a test fails, or runs for ever."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", *PYTEST, f"@{chosen}"], cwd=folder, env=environment(folder),
+            [sys.executable, "-m", "pytest", *PYTEST, *what], cwd=folder, env=environment(folder),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=PATIENCE, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return "killed"
-    finally:
-        path.write_text(original, encoding="utf-8")
-    return "survived" if done.returncode == 0 else "killed"
+        return True
+    return done.returncode != 0
 
 
 def main() -> None:
@@ -124,12 +144,16 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--jobs", type=int, default=1)
     options.add_argument("--only", default="")
+    options.add_argument("--again", default="")
     given = options.parse_args()
     everything = [
         mutant for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))
         for mutant in mutants_of(path, path.relative_to(ROOT).as_posix())
     ]  # fmt: skip
     sample = sorted(random.Random(given.seed).sample(everything, min(given.sample, len(everything))))
+    if given.again:
+        lines = Path(given.again).read_text().splitlines()
+        sample = [each for each in everything if any(line.startswith(f"{each.label}: ") for line in lines)]
     if given.only:
         sample = [each for each in everything if f"{each.file}:{each.line}" == given.only]
     print(f"{len(sample)} of {len(everything)} mutants", flush=True)
@@ -144,7 +168,7 @@ def main() -> None:
                 fate = judge(mutant, folders[number], spread(tests.get(f"{mutant.file}:{mutant.line}", [])))
                 out.append((mutant, fate))
                 if fate != "killed":
-                    print(f"{mutant.file}:{mutant.line}: {mutant.what}: {fate}", flush=True)
+                    print(f"{mutant.label}: {fate}", flush=True)
             return out
 
         with ThreadPoolExecutor(given.jobs) as pool:
