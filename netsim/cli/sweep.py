@@ -30,7 +30,8 @@ def sweep(
 ) -> None:
     """Run a scenario over seeds and settings; print quantiles of what its expectations timed.
 
-    Seeds count up from --seed or the file's. Exit 0 when every expectation held in every run.
+    Seeds count up from --seed or the file's. With --out, runs that an earlier sweep finished there are not run again.
+    Exit 0 when every expectation held in every run.
 
     Example: netsim sweep scenarios/detection-time.yaml --vary kernel.router=linux-2.4,linux-6 --runs 20 --out sweep
     """
@@ -53,6 +54,7 @@ def sweep(
         raise ConfigError(*problems)
     from netsim.scenario.runner import rehearse
     from netsim.sweep.engine import run_all
+    from netsim.sweep.journal import Journal
     from netsim.sweep.summary import Point, Sweep, bounds_of, write
 
     for scenario in scenarios:
@@ -62,7 +64,10 @@ def sweep(
     work = jobs(axes, runs, first)
     with progress(f"{loaded.name}: {len(work)} runs") as bar:
         tell = None if bar is None else lambda finished, total: bar(finished / total)
-        outcomes, whole = run_all(scenarios, work, workers=workers, scheduler=scheduler, done=tell)
+        journal = Journal(None if out is None else Path(out), scenarios)
+        outcomes, whole = run_all(
+            scenarios, work, workers=workers, scheduler=scheduler, done=tell, journal=journal
+        )  # fmt: skip
     found = Sweep(
         scenario=loaded.name, runs=runs, first_seed=first, partial=not whole, bounds=bounds_of(loaded),
         points=tuple(
@@ -79,6 +84,8 @@ def sweep(
         typer.echo(dumps(found.to_dict(), indent=2, ensure_ascii=False))
     else:
         rows(list(found.rows()))
+        for line in found.failures(file):
+            typer.echo(line)
         held = sum(point.passed for point in found.points)
         typer.echo(f"{loaded.name}: every expectation held in {held} of {len(outcomes)} runs")
     if not whole:

@@ -1,19 +1,21 @@
 """Carry the runs of a sweep out: one code path over concurrent.futures, whoever the executor is.
 
-In processes of this machine by default, on a Dask cluster with a scheduler's address, or right here for one worker.
+In processes of this machine by default, on a Dask cluster with a scheduler's address, or right here for one worker. A
+worker that is killed loses nothing: its run goes to another one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from netsim.errors import ConfigError, Problem
+from netsim.errors import ConfigError, Problem, SimulationError
 from netsim.scenario.model import Scenario
 from netsim.sweep.grid import Job
+from netsim.sweep.journal import Journal
 
 Done = Callable[[int, int], None]
 """done(finished, total)."""
@@ -33,6 +35,9 @@ class Outcome:
     flows: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
+Keep = Callable[[Outcome], None]
+
+
 def run_job(scenario: Scenario, job: Job) -> Outcome:
     """Run one job in this process. The scenario is that of the job's point, whole: no file is read here."""
     from netsim.scenario.runner import run_scenario
@@ -50,36 +55,54 @@ def run_job(scenario: Scenario, job: Job) -> Outcome:
 
 def run_all(
     scenarios: Sequence[Scenario], work: Sequence[Job], *, workers: int | None = None, scheduler: str = "",
-    done: Done | None = None,
+    done: Done | None = None, journal: Journal | None = None,
 ) -> tuple[list[Outcome], bool]:  # fmt: skip
     """Run every job; return the outcomes in the jobs' order, and whether all were run. `scenarios` is one a point.
 
-    Ctrl-C keeps what is finished. A run that fails to run (a refused set-up line) raises its error.
+    What `journal` knows is not run again. Ctrl-C keeps what is finished. A run that fails to run (a refused set-up
+    line) raises its error; SimulationError where workers die again and again.
     """
-    finished: dict[int, Outcome] = {}
+    journal = journal or Journal(None, scenarios)
+    finished = {job.number: known for job in work if (known := journal.finished(job)) is not None}
     told = done or (lambda finished, total: None)
+
+    def keep(outcome: Outcome) -> None:
+        finished[outcome.number] = outcome
+        journal.note(outcome)
+        told(len(finished), len(work))
+
     try:
         if workers == 1 and not scheduler:
             for job in work:
-                finished[job.number] = run_job(scenarios[job.point], job)
-                told(len(finished), len(work))
+                if job.number not in finished:
+                    keep(run_job(scenarios[job.point], job))
         else:
-            with _executor(workers, scheduler) as executor:
-                _gather(executor, scenarios, work, finished, told)
+            _in_processes(scenarios, work, finished, keep, workers, scheduler)
     except KeyboardInterrupt:
         pass  # what is finished is kept, and told as partial
     return [finished[job.number] for job in work if job.number in finished], len(finished) == len(work)
 
 
-def _gather(
-    executor: Executor, scenarios: Sequence[Scenario], work: Sequence[Job], finished: dict[int, Outcome], told: Done
-) -> None:
+def _in_processes(
+    scenarios: Sequence[Scenario], work: Sequence[Job], finished: Mapping[int, Outcome], keep: Keep,
+    workers: int | None, scheduler: str,
+) -> None:  # fmt: skip
+    """Run what is not finished; begin again with new workers when some died, as long as that gets further."""
+    while left := [job for job in work if job.number not in finished]:
+        before = len(finished)
+        try:
+            with _executor(workers, scheduler) as executor:
+                _gather(executor, scenarios, left, keep)
+        except BrokenExecutor as error:
+            if len(finished) == before:
+                raise SimulationError(f"workers die before they finish a run: {error}") from error
+
+
+def _gather(executor: Executor, scenarios: Sequence[Scenario], work: Sequence[Job], keep: Keep) -> None:
     futures: list[Future[Outcome]] = [executor.submit(run_job, scenarios[job.point], job) for job in work]
     try:
         for future in _completed(futures):
-            outcome = future.result()
-            finished[outcome.number] = outcome
-            told(len(finished), len(work))
+            keep(future.result())
     except BaseException:
         for future in futures:
             future.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import StringIO
@@ -98,6 +99,15 @@ class Sweep:
                 ]  # fmt: skip
             if low is not None or high is not None:
                 yield [f"  expected {_bound(low)}..{_bound(high)}"]
+
+    def failures(self, file: str) -> Iterator[str]:
+        """Yield a line a run that failed, with the command that repeats it."""
+        for point in self.points:
+            given = "".join(f" --set {shlex.quote(f'{key}={value}')}" for key, value in point.settings)
+            for outcome in point.outcomes:
+                if not outcome.passed:
+                    names = ", ".join(outcome.failed) or "a check of the run itself"
+                    yield f"failed: {names}; again: netsim run {file} --seed {outcome.seed}{given}"
 
     def curves(self, measure: str) -> CdfData:
         """Return the data of one measure's CDF plot."""
