@@ -324,10 +324,14 @@ def _conn(text: str, roles: Roles, t: Ns, proto: str) -> str:
 
 
 def _life(changes: Sequence[NeighChange]) -> list[Step]:
-    """Return an entry's states with their beginnings; a change of nothing but the MAC is none."""
+    """Return an entry's states with their beginnings; a change of nothing but the MAC is none.
+
+    NONE before any other state says nothing, and NOARP is not looked at: the kernel gives it to groups by itself.
+    """
     out: list[Step] = []
     for change in changes:
-        if not out or out[-1].words != change.new:
+        last = out[-1].words if out else "NONE"
+        if change.new not in (last, "NOARP"):
             out.append(Step(change.t, change.new))
     return out
 
