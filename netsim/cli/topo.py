@@ -1,4 +1,4 @@
-"""`netsim topo`: list, draw and convert topologies."""
+"""`netsim topo`: list, draw, convert and plan topologies."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _FILE = Annotated[str, typer.Argument(help="Topology or scenario file: .yaml, .g
 
 def topo() -> typer.Typer:
     """Build the group of topology commands."""
-    group = typer.Typer(no_args_is_help=True, help="List, draw and convert topologies.")
+    group = typer.Typer(no_args_is_help=True, help="List, draw, convert and plan topologies.")
     group.command("list")(list_)
     group.command()(draw)
     group.command()(convert)
+    group.command()(plan)
     return group
 
 
@@ -97,6 +98,32 @@ def convert(
             write_graph(topology, path)
     except GraphError as error:
         raise ConfigError(Problem(target, 0, 0, "", str(error), "or .yaml")) from error
+    except OSError as error:
+        raise ConfigError(Problem(target, 0, 0, "", f"cannot be written: {error.strerror}")) from error
+    typer.echo(target)
+
+
+def plan(
+    source: Annotated[str, typer.Argument(help="Bare graph: .graphml, .gml, .json.", metavar="GRAPH")],
+    target: Annotated[str, typer.Argument(help="Topology file to write: .yaml.", metavar="OUT")],
+) -> None:
+    """Make a topology of a public map: addresses, delays by distance, and routes with a way around a broken link.
+
+    Example: netsim topo plan topologies/public/abilene.graphml abilene.yaml
+    """
+    from netsim.errors import ConfigError, Problem
+    from netsim.files import write_text
+    from netsim.topology.importers import GraphError, load_graph
+    from netsim.topology.model import Topology
+    from netsim.topology.planning import plan as made
+    from netsim.topology.yaml_text import to_yaml
+
+    try:
+        topology = Topology.model_validate(made(load_graph(Path(source))))
+    except GraphError as error:
+        raise ConfigError(Problem(source, 0, 0, "", str(error))) from error
+    try:
+        write_text(Path(target), to_yaml(topology))
     except OSError as error:
         raise ConfigError(Problem(target, 0, 0, "", f"cannot be written: {error.strerror}")) from error
     typer.echo(target)

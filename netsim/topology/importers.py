@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 
     Graph: TypeAlias = "nx.Graph[Any]"
 
-__all__ = ["GraphError", "read_graph", "write_graph"]
+__all__ = ["GraphError", "load_graph", "read_graph", "write_graph"]
 
 _STRUCTURED = frozenset({"addr", "sysctl", "interfaces", "patches", "ends", "a_to_b", "b_to_a"})
 
 
 def read_graph(path: Path) -> dict[str, Any]:  # Any: a topology as its YAML file would have it
-    """Read a graph file by its suffix. Raises GraphError in words."""
+    """Read the topology in a graph file. Raises GraphError in words."""
+    graph = load_graph(path)
+    _unpack(graph)
+    return to_dict(graph)
+
+
+def load_graph(path: Path) -> Graph:
+    """Read a graph file by its suffix, as it is. Raises GraphError in words."""
     import networkx as nx
 
     try:
@@ -52,8 +59,7 @@ def read_graph(path: Path) -> dict[str, Any]:  # Any: a topology as its YAML fil
         raise
     except Exception as error:  # networkx and its XML parser raise whatever they meet in a file that is not theirs
         raise GraphError(f"not a {suffix[1:]} file: {error}") from error
-    _unpack(graph)
-    return to_dict(graph)
+    return graph
 
 
 def write_graph(topology: Topology, path: Path) -> None:
