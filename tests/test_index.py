@@ -22,8 +22,6 @@ ROOMS = {
     "contract": "Each word of the format once",
 }
 KERNEL = "Those of `kernel/` are for `netsim verify`: each says in its first lines what it asks of the running kernel."
-    "The cases of `kernel/` are for `netsim verify`: each says in its first lines what it asks of the running kernel."
-)
 
 
 def index():
