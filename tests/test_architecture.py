@@ -26,7 +26,7 @@ FLOORS = [
     {"stack"},
     {"trace"},
     {"wire"},
-    {"units", "addr", "errors", "seeds", "files"},
+    {"units", "addr", "errors", "seeds", "files", "compiled"},
 ]
 """Top floor first. A room may import the floors below its own."""
 

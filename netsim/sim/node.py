@@ -7,8 +7,9 @@ when it pops early.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from netsim.compiled import mypyc_attr
 from netsim.shell.dispatch import run as run_shell
 from netsim.shell.tool import CommandResult
 from netsim.sim.clock import DEADLINE, Timer
@@ -33,6 +34,7 @@ NO_POWER = CommandResult("", "netsim: the node has crashed: no command runs befo
 """What a command on a crashed node answers."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Node:
     """A named box in a world. `silent` and `crashed` let no frame in or out; carriers stay."""
 
@@ -40,7 +42,7 @@ class Node:
         self.world = world
         self.name = name
         self.profile = profile
-        self.box = self._new_box()
+        self.box: Any = self._new_box()  # Any: a kernel's box has the port of a Netns and is none
         self.nics: dict[str, End] = {}
         self.silent = False
         self.crashed = False
@@ -52,7 +54,7 @@ class Node:
         self._listeners: dict[int, Listener] = {}
         self._draining = False
 
-    def _new_box(self) -> Netns:
+    def _new_box(self) -> Any:  # Any: as `box`
         world = self.world
         return Netns(
             self.name, self.profile, world.seed.rng(f"node/{self.name}"), world.bus.wanted, remember=world.remember,
@@ -98,7 +100,7 @@ class Node:
     def request(self, req: Request[T]) -> T | Refusal:
         """Carry out a request in the box, now."""
         now = self.world.env.now
-        answer = self.box.request(req, now=now)
+        answer: T | Refusal = self.box.request(req, now=now)
         self._let_out(now)
         return answer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from netsim.compiled import mypyc_attr
 from netsim.seeds import Seed
 from netsim.sim.cable import Cable
 from netsim.sim.clock import CARRIER, Environment
@@ -18,6 +19,7 @@ from netsim.stack.timers import Timers
 from netsim.trace.bus import Bus
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class World:
     """Everything that moves. Knows nothing of YAML or networkx: lab.py builds one from a topology.
 
@@ -82,4 +84,5 @@ class World:
 
     def held(self) -> int | None:
         """Count received frames that wait inside boxes; None where the boxes do not tell (the kernel's)."""
-        return sum(node.box.held() for node in self.nodes.values())
+        held: int = sum(node.box.held() for node in self.nodes.values())
+        return held

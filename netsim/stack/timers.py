@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heappop, heappush
 
+from netsim.compiled import mypyc_attr
 from netsim.units import NS_PER_MS, Ns
 
 Callback = Callable[[Ns], None]
@@ -55,6 +56,7 @@ class Timer:
         self.fn = None
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Timers:
     """The heap of one box.
 
@@ -76,8 +78,9 @@ class Timers:
         heappush(self.heap, (at, self.armed, timer))
         return timer
 
-    file = arm
-    """As `arm`, for an instant that `wheel` gave already."""
+    def file(self, at: Ns, fn: Callback) -> Timer:
+        """Do as `arm` does, for an instant that `wheel` gave already."""
+        return self.arm(at, fn)
 
     def wheel(self, now: Ns, delay: Ns) -> Ns:
         """Return when a kernel timer set at `now` for `delay` fires, on a wheel whose ticks began at instant 0."""
