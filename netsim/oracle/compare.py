@@ -44,6 +44,7 @@ SHORT: Ns = 100 * NS_PER_MS
 """A neighbour state that lasts less may have come and gone between two looks at the kernel."""
 END: Ns = 300 * NS_PER_MS
 """What only one side did so shortly before the end, the other may have been about to do."""
+_PORT = re.compile(r"\b[sd]port=(\d+)")
 _ACK = re.compile(r" tcp A seq \d+ ack \d+ opt \S+ data 0 ")
 
 RULES = MappingProxyType({
@@ -337,8 +338,15 @@ def _life(changes: Sequence[NeighChange]) -> list[Step]:
 
 
 def _fleeting(life: list[Step], i: int) -> bool:
-    """Whether a state lasted so short that a look may have missed it."""
+    """Whether a state lasted so short that a look may have missed it, or is the end of an entry that did."""
+    if life[i].words == "NONE":
+        return i == 0 or (_fleeting(life, i - 1) and _fleeting_before(life, i - 1))
     return i + 1 < len(life) and life[i + 1].t - life[i].t < SHORT
+
+
+def _fleeting_before(life: list[Step], i: int) -> bool:
+    """Whether an entry began with state `i`, as far as a look can tell."""
+    return i == 0 or life[i - 1].words == "NONE"
 
 
 def _without_bare_acks(steps: list[Step]) -> list[Step]:
@@ -354,7 +362,7 @@ def _without_bare_acks(steps: list[Step]) -> list[Step]:
 
 
 def chosen_numbers(scenario: Scenario) -> frozenset[int]:
-    """Return every number that the scenario names as a port, in its traffic or anywhere in its command lines."""
+    """Return every number that the scenario names as a port, in its traffic, injected packets or command lines."""
     out: set[int] = {9, 21, 80}
     for flow in scenario.traffic.values():
         if flow.sport:
@@ -368,4 +376,7 @@ def chosen_numbers(scenario: Scenario) -> frozenset[int]:
     for block in blocks:
         for command in expand(block):
             out.update(int(word) for word in command.text.replace(":", " ").replace("-", " ").split() if word.isdigit())
+    for event in scenario.events:
+        if event.inject is not None:
+            out.update(int(number) for number in _PORT.findall(str(event.inject.packet)))
     return frozenset(out)

@@ -258,6 +258,8 @@ class Links:
         old = next((each for each in dev.addresses if each.local == ifa.local and each.plen == ifa.plen), None)
         if old is not None:
             return DONE if req.flags & NLM_F_REPLACE else Refusal(EEXIST, "ipv4: Address already assigned")
+        if not ifa.local:
+            return DONE  # __inet_insert_ifa() frees such an address and calls it success
         if not self._interfaces.insert_address(dev, ifa):
             return Refusal(EINVAL, "ipv4: Invalid scope value")
         self._fib.address_added(dev, ifa, now=now)

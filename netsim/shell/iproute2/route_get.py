@@ -174,7 +174,7 @@ def _print_route(printer: Printer, answer: RouteAnswer, options: Options, *, uid
         printer.any("gateway", f"via {ip_str(answer.via)} ", ip_str(answer.via))
     if answer.dev:
         printer.any("dev", f"dev {answer.dev} ", answer.dev)
-    if _shows_table(answer):
+    if _shows_table(answer, options):
         printer.any("table", f"table {names.table_name(answer.table)} ", names.table_name(answer.table))
     if answer.prefsrc:
         printer.any("prefsrc", f"src {ip_str(answer.prefsrc)} ", ip_str(answer.prefsrc))
@@ -189,9 +189,9 @@ def _print_route(printer: Printer, answer: RouteAnswer, options: Options, *, uid
         printer.any("uid", "uid 0 ", 0)
 
 
-def _shows_table(answer: RouteAnswer) -> bool:
+def _shows_table(answer: RouteAnswer, options: Options) -> bool:
     if answer.table in (0, dst.RT_TABLE_MAIN):
-        return False
+        return bool(answer.table) and options.details
     return answer.table != dst.RT_TABLE_LOCAL or answer.show_local_table
 
 

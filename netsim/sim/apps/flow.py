@@ -51,8 +51,8 @@ class Flow:
 
     def _fire(self) -> None:
         if not self.node.crashed:
-            self._send(self.sequence)
-            self.sequence += 1
+            sequence, self.sequence = self.sequence, self.sequence + 1
+            self._send(sequence)
         if self.count and self.sequence >= self.count:
             return
         self._next += self.every

@@ -200,14 +200,18 @@ class Router:
         return self.mainline.decide_output(flow, oif, now, story)
 
     def _answer(self, req: GetRoute, found: Route, now: Ns, why: str) -> RouteAnswer:
-        """Describe a route as rt_fill_info() does: the source only where the lookup chose it."""
+        """Describe a route as rt_fill_info() does: the source only where the lookup chose it.
+
+        The tos is the route's on mainline (from 6.11 on), that of the question in the older kernels.
+        """
         old = self.cached is not None
         source = found.src if (old and req.iif) or (not req.iif and found.src != req.src) else 0
         shown = CACHE_WORDS if old else [pair for pair in CACHE_WORDS if pair[0] != RTCF_DIRECTSRC]
         return RouteAnswer(
             dst=req.dst, kind=found.kind, via=found.gateway, dev=found.dev.name,
             table=RT_TABLE_MAIN if old else found.table or RT_TABLE_MAIN, prefsrc=source, src_asked=req.src,
-            iif=req.iif, mark=req.mark, tos=req.tos, cache=tuple(word for flag, word in shown if found.flags & flag),
+            iif=req.iif, mark=req.mark, tos=req.tos if old else found.tos,
+            cache=tuple(word for flag, word in shown if found.flags & flag),
             expires=max(found.expires - now, 0) if found.expires else 0, mtu=found.mtu,
             show_local_table=not self._fib.lookup.merged, why=why,
         )  # fmt: skip

@@ -264,6 +264,7 @@ class MainlineRouting:
     @staticmethod
     def _note_origin(route: Route, result: FibResult) -> None:
         route.table, route.rule, route.prefixlen = result.table.id, result.rule, result.prefixlen
+        route.tos = result.alias.tos
 
     # Output
 

@@ -104,3 +104,10 @@ def test_a_unit_that_arrived_on_one_side_only_is_a_difference_of_the_flow():
 def test_verdicts_must_be_the_same():
     (difference,) = compare(SCENARIO, run(passed=True), run(passed=False)).differences
     assert difference.aspect == "expectations"
+
+
+def test_an_entry_too_short_lived_to_be_seen_may_be_missing_with_its_end():
+    emulator = run(neigh(sec(3), "NONE", "FAILED"), neigh(sec(3), "FAILED", "NONE"))
+    assert compare(SCENARIO, run(), emulator).differences == []
+    emulator = run(neigh(sec(2), "NONE", "STALE"), neigh(sec(3), "STALE", "NONE"))
+    assert len(compare(SCENARIO, run(), emulator).differences) == 2

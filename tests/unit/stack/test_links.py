@@ -6,7 +6,7 @@ import pytest
 
 from netsim.addr import parse_mac
 from netsim.stack.errno import EADDRNOTAVAIL, EEXIST, Refusal
-from netsim.stack.requests import DumpLinks, NewLink, SetLink
+from netsim.stack.requests import DONE, DumpAddrs, DumpLinks, NewAddr, NewLink, SetLink
 
 OURS = parse_mac("02:00:00:00:00:01")
 
@@ -41,3 +41,9 @@ def test_a_device_of_a_name_in_use_exists_already(box, name):
     """Source: rtnl_newlink(), __dev_get_by_name() with NLM_F_EXCL; recorded on 6.18: "File exists"."""
     assert box.ask("a", NewLink(name=name, mac=parse_mac("02:00:00:00:00:09"))) == Refusal(EEXIST)
     assert macs(box) == [("eth0", OURS)]
+
+
+def test_the_address_of_nobody_is_taken_and_forgotten(box):
+    """Source: __inet_insert_ifa(), which frees it and returns 0; recorded on 6.18."""
+    assert box.ask("a", NewAddr(dev="eth0", local=0, plen=24)) == DONE
+    assert [each for each in box.do("a", DumpAddrs()) if each.dev == "eth0"] == []
