@@ -191,7 +191,7 @@ def _print_route(printer: Printer, answer: RouteAnswer, options: Options, *, uid
 
 def _shows_table(answer: RouteAnswer, options: Options) -> bool:
     if answer.table in (0, dst.RT_TABLE_MAIN):
-        return bool(answer.table) and options.details
+        return bool(answer.table and options.details)
     return answer.table != dst.RT_TABLE_LOCAL or answer.show_local_table
 
 
