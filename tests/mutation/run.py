@@ -66,7 +66,10 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def reach(folder: Path) -> dict[str, list[str]]:
-    """Return the tests that reach each "file:line", the quickest first."""
+    """Return the tests that reach each "file:line", the quickest first; "file" has those that reach any of its lines.
+
+    What runs when a file is imported is reached by no test of its own: for it all of the file's are taken.
+    """
     times = folder / "times.json"
     (folder / "watch.py").write_text(
         "import json, pathlib\n"
@@ -95,9 +98,13 @@ def reach(folder: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for file in data.measured_files():
         shown = Path(file).relative_to(folder).as_posix()
+        everyone: set[str] = set()
         for line, tests in data.contexts_by_lineno(file).items():
             known = sorted((test for test in tests if test in took), key=took.__getitem__)
-            found[f"{shown}:{line}"] = known
+            everyone.update(known)
+            if known:
+                found[f"{shown}:{line}"] = known
+        found[shown] = sorted(everyone, key=took.__getitem__)
     return found
 
 
@@ -165,7 +172,11 @@ def main() -> None:
         def work(number: int) -> list[tuple[Mutant, str]]:
             out = []
             for mutant in sample[number :: given.jobs]:
-                fate = judge(mutant, folders[number], spread(tests.get(f"{mutant.file}:{mutant.line}", [])))
+                fate = judge(
+                    mutant,
+                    folders[number],
+                    spread(tests.get(f"{mutant.file}:{mutant.line}") or tests.get(mutant.file, [])),
+                )
                 out.append((mutant, fate))
                 if fate != "killed":
                     print(f"{mutant.label}: {fate}", flush=True)
