@@ -107,12 +107,11 @@ def _expectations(expect: Sequence[Json]) -> str:
         [
             ("good", "holds") if each.get("passed") else ("bad", "fails"),
             str(each.get("name", "")),
-            ", ".join(f"{key} {_number(value)}" for key, value in (each.get("measured") or {}).items()),
             str(each.get("why", "")),
         ]
         for each in expect
     ]
-    return _section("Expectations", _table(["", "name", "measured", "why"], rows))
+    return _section("Expectations", _table(["", "name", "why"], rows))
 
 
 def _figures(figures: Sequence[tuple[str, str]]) -> str:
