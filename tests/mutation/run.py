@@ -4,8 +4,8 @@
 
 Works on a copy of the checkout. First every test is run once with coverage, which says which tests reach which line and
 how long they take; then each mutant is run against the tests that reach its line, the quickest first, until one fails,
-and at last against its room's replays of what real kernels did. `--again` takes the survivors that an earlier run
-printed. Prints the survivors and the share that was killed. A mutant that runs for ever counts as killed.
+and at last against its room's replays of what real kernels did. `--again` takes the survivors that an earlier run of
+the same sample printed, and goes on with the replays. Prints the survivors and the share that was killed. A mutant that runs for ever counts as killed.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def judge(mutant: Mutant, folder: Path, tests: list[str]) -> str:
             return "killed"
     finally:
         path.write_text(original, encoding="utf-8")
-    return "survived" if tests else "reached by no quick test"
+    return "survived"
 
 
 def fails(folder: Path, *what: str) -> bool:
@@ -158,9 +158,11 @@ def main() -> None:
         for mutant in mutants_of(path, path.relative_to(ROOT).as_posix())
     ]  # fmt: skip
     sample = sorted(random.Random(given.seed).sample(everything, min(given.sample, len(everything))))
+    alive: set[str] = set()
     if given.again:
         lines = Path(given.again).read_text().splitlines()
-        sample = [each for each in everything if any(line.startswith(f"{each.label}: ") for line in lines)]
+        alive = {line.removesuffix(": survived") for line in lines if line.endswith(": survived")}
+        sample = [each for each in sample if any(line.startswith(f"{each.label}: ") for line in lines)]
     if given.only:
         sample = [each for each in everything if f"{each.file}:{each.line}" == given.only]
     print(f"{len(sample)} of {len(everything)} mutants", flush=True)
@@ -172,11 +174,9 @@ def main() -> None:
         def work(number: int) -> list[tuple[Mutant, str]]:
             out = []
             for mutant in sample[number :: given.jobs]:
-                fate = judge(
-                    mutant,
-                    folders[number],
-                    spread(tests.get(f"{mutant.file}:{mutant.line}") or tests.get(mutant.file, [])),
-                )
+                place = f"{mutant.file}:{mutant.line}"
+                reaching = [] if mutant.label in alive else tests.get(place) or tests.get(mutant.file, [])
+                fate = judge(mutant, folders[number], spread(reaching))
                 out.append((mutant, fate))
                 if fate != "killed":
                     print(f"{mutant.label}: {fate}", flush=True)
