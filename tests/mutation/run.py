@@ -5,7 +5,8 @@
 Works on a copy of the checkout. First every test is run once with coverage, which says which tests reach which line and
 how long they take; then each mutant is run against the tests that reach its line, the quickest first, until one fails,
 and at last against its room's replays of what real kernels did. `--again` takes the survivors that an earlier run of
-the same sample printed, and goes on with the replays. Prints the survivors and the share that was killed. A mutant that runs for ever counts as killed.
+the same sample printed, and goes on with the replays. Prints the survivors and the share that was killed. A mutant that
+runs for ever counts as killed.
 """
 
 from __future__ import annotations
