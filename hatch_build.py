@@ -97,7 +97,7 @@ class CustomBuildHook(BuildHookInterface):
         if version == "editable":
             raise RuntimeError(f"{SWITCH} compiles what is installed: use pip install . without -e")
         self._target = Path(tempfile.mkdtemp(prefix="netsim-compiled-"))
-        for path in compile_into(Path(self.root), self._target, os.environ.get(f"{SWITCH}_OPT", "2")):
+        for path in compile_into(Path(self.root), self._target, os.environ.get(f"{SWITCH}_OPT", "1")):
             build_data["force_include"][str(path)] = path.relative_to(self._target / "lib").as_posix()
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
