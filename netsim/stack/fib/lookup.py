@@ -38,7 +38,6 @@ class Lookup:
     """
 
     def __init__(self, interfaces: Interfaces, sysctl: Sysctl) -> None:
-        self._interfaces = interfaces
         self._sysctl = sysctl
         self.rules = self._make_rules(interfaces)
         self.tables: dict[int, FibTable] = {}

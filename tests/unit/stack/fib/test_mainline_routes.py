@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from netsim.stack.fib.multipath import jhash_one
 from netsim.stack.requests import DumpRoutes
 
 
@@ -385,3 +386,37 @@ def test_a_martian_is_refused(box, dst, src):
     box.sh("""ip route add default via 10.0.1.1
               echo 1 > /proc/sys/net/ipv4/ip_forward""")
     assert box.forward(dst, src=src, iif="eth1") == "EINVAL"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("onlink scope link", "Error: Nexthop has invalid scope."),
+        ("scope link", "Error: Nexthop has invalid gateway."),
+        ("onlink scope host", "Error: Route with host scope can not have a gateway."),
+        ("onlink scope site", ""),
+    ],
+)
+def test_a_gateway_is_nearer_than_what_it_leads_to(box, words, says):
+    """Asked of 6.18.44."""
+    line = f"ip route add 10.8.0.0/16 via 10.0.1.9 dev eth0 {words}"
+    assert (box.refused(line) if says else box.sh(line)) == says
+
+
+def test_the_hash_of_fields_is_jenkins_final_mix():
+    """include/linux/jhash.h: __jhash_final() written out, against the loop."""
+
+    def turned(word, by):
+        return (word << by | word >> (32 - by)) & 0xFFFFFFFF
+
+    for value in (0, 1, 0x7FFFFFFF, 0xDEADBEEF, 0xFFFFFFFF):
+        a = (value + 0xDEADBEEF + 8) & 0xFFFFFFFF
+        b = c = (0xDEADBEEF + 8) & 0xFFFFFFFF
+        c = (c ^ b) - turned(b, 14) & 0xFFFFFFFF
+        a = (a ^ c) - turned(c, 11) & 0xFFFFFFFF
+        b = (b ^ a) - turned(a, 25) & 0xFFFFFFFF
+        c = (c ^ b) - turned(b, 16) & 0xFFFFFFFF
+        a = (a ^ c) - turned(c, 4) & 0xFFFFFFFF
+        b = (b ^ a) - turned(a, 14) & 0xFFFFFFFF
+        c = (c ^ b) - turned(b, 24) & 0xFFFFFFFF
+        assert jhash_one(value) == c
