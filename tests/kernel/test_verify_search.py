@@ -95,6 +95,7 @@ FINALLY = ("ip addr show", "ip route show table all", "ip rule show", "ip neigh 
 
 @SEARCH
 @example(["ip route get 224.0.0.1"])
+@example(["ip route add default via 10.0.0.1 dev eth1 onlink"])
 @example(["ip link set eth0 address 01:00:00:00:00:01", "ip link set eth0 name eth1", "ip addr show"])
 @given(COMMANDS)
 def test_command_lines_have_the_same_answers(lines):

@@ -111,7 +111,7 @@ def _check(req: NewRoute, spec: NexthopSpec, interfaces: Interfaces, lookup: Loo
             return Refusal(ENODEV, "Nexthop device required for onlink")
         if not dev.up:
             return Refusal(ENETDOWN, "Nexthop device is not up")
-        if lookup.address_type(spec.via, dev) != RTN_UNICAST:
+        if lookup.address_type(spec.via) != RTN_UNICAST:  # of any device: inet_addr_type_dev_table() knows no device
             return Refusal(EINVAL, BAD_GATEWAY)
         flags = RTNH_F_ONLINK | (0 if dev.carrier else RTNH_F_LINKDOWN)
         return Nexthop(dev, spec.via, RT_SCOPE_LINK, spec.weight, flags)
