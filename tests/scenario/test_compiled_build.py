@@ -42,7 +42,6 @@ def missing() -> str:
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1200),
-    pytest.mark.xdist_group("compiled"),
     pytest.mark.skipif(bool(missing()), reason=missing()),
 ]
 
@@ -55,10 +54,10 @@ def run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
+@pytest.fixture
+def compiled(tmp_path):
     """Return a copy of the project whose hot rooms are compiled."""
-    tree = tmp_path_factory.mktemp("compiled") / "project"
+    tree = tmp_path / "project"
     for name in ("netsim", "tests", "scenarios", "topologies"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     for name in ("pyproject.toml", "hatch_build.py"):
@@ -74,7 +73,14 @@ def compiled(tmp_path_factory):
     return tree
 
 
-def test_doctor_says_which_one_runs(compiled):
+def test_the_compiled_build_does_what_pure_python_does(compiled, counted):
+    """One test, so that workers side by side do not build twice."""
+    doctor_says_which_one_runs(compiled)
+    files = scenarios_come_to_the_same_digests(compiled)
+    counted(f"compiled against pure Python: {files} scenarios, digests equal; {the_stack_s_own_tests_pass(compiled)}")
+
+
+def doctor_says_which_one_runs(compiled):
     said = {
         tree: next(each["said"] for each in json.loads(run(tree, "-m", "netsim", "doctor", "--json").stdout)["checks"]
                    if each["what"] == "engine")
@@ -84,19 +90,19 @@ def test_doctor_says_which_one_runs(compiled):
     assert said[ROOT].startswith("pure Python")
 
 
-def test_scenarios_come_to_the_same_digests(compiled, counted):
+def scenarios_come_to_the_same_digests(compiled):
     files = sorted(str(path.relative_to(ROOT)) for pattern in RUNS for path in (ROOT / "scenarios").glob(pattern))
     told = [run(tree, "-m", "netsim", "run", *files, "--json") for tree in (ROOT, compiled)]
     assert told[0].returncode == told[1].returncode == 0, told[1].stderr
     pure, native = ({each["scenario"]: each["digest"] for each in json.loads(each.stdout)} for each in told)
     assert len(pure) == len(files)
     assert pure == native
-    counted(f"compiled against pure Python: {len(files)} scenarios, digests equal")
+    return len(files)
 
 
-def test_the_stack_s_own_tests_pass(compiled, counted):
+def the_stack_s_own_tests_pass(compiled):
     ignored = [f"--ignore=tests/unit/{name}" for name in STAND_INS]
     rooms = [f"tests/unit/{room}" for room in ROOMS]
     done = run(compiled, "-m", "pytest", "-q", "-p", "netsim.pytest_plugin", "-p", "no:cacheprovider", *ignored, *rooms)
     assert done.returncode == 0, done.stdout[-5000:]
-    counted(f"compiled: {done.stdout.strip().splitlines()[-1]}")
+    return done.stdout.strip().splitlines()[-1]
