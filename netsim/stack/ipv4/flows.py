@@ -9,6 +9,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from netsim.stack.device import Device
+from netsim.stack.netfilter.ct_tcp import is_plain_ack
 from netsim.stack.outbox import Wake
 from netsim.units import Ns
 from netsim.wire.checksum import delta32, join
@@ -18,6 +19,7 @@ from netsim.wire.ipv4 import IP_HLEN, IPPROTO_TCP, IPPROTO_UDP
 
 if TYPE_CHECKING:
     from netsim.stack.neigh.entry import Neighbour
+    from netsim.stack.netfilter.ct_tcp import TcpTracker
     from netsim.stack.sockets.datagram import DatagramSocket
 
 FIELDS = Struct("!16sHHH2sH12sHH")
@@ -25,6 +27,10 @@ FIELDS = Struct("!16sHHH2sH12sHH")
 checksum, addresses with ports, UDP length and checksum (of TCP the sequence number). What is no key stands alone."""
 
 SHORTEST = ETH_HLEN + IP_HLEN + 8
+TCP_AT = ETH_HLEN + IP_HLEN
+_TCP_FLAGS_AT = TCP_AT + 13
+_TCP_SUM_AT = TCP_AT + 16
+_TCP_SHORTEST = TCP_AT + 20
 _PLAIN_HEADER = 0x45
 
 Fields = tuple[bytes, int, int, int, bytes, int, bytes, int, int]
@@ -56,12 +62,13 @@ class Flow:
 
     `limit` is the longest frame that goes so, in octets. `ct` is their connection, None where none is tracked, in
     `ct_status` (a packet that finds another moves it) and renewed for `ct_timeout` (-1: not at all); `ct_at` is the
-    place of their counters. `header` is the link header's very object: neigh makes a new one whenever anything changes.
+    place of their counters. `tcp` tracks the segments of a TCP connection, and renews it. `header` is the link header's
+    very object: neigh makes a new one whenever anything changes.
     """
 
     __slots__ = (
         "ct", "ct_at", "ct_status", "ct_timeout", "dev", "ends", "head", "head_delta", "header", "last", "limit",
-        "neigh", "out", "pseudo", "sockets_at", "sum_delta", "taker", "translated", "udp", "wake", "words",
+        "neigh", "out", "pseudo", "sockets_at", "sum_delta", "taker", "tcp", "translated", "udp", "wake", "words",
     )  # fmt: skip
 
     def __init__(self, key: Key, dev: Device) -> None:
@@ -69,11 +76,12 @@ class Flow:
         self.dev = dev
         self.udp = last[1] == IPPROTO_UDP
         self.words = _sum(head[ETH_HLEN:]) + fragment + _sum(last) + _sum(ends[:8])
-        self.pseudo = _sum(ends) + IPPROTO_UDP
+        self.pseudo = _sum(ends) + last[1]
         self.ct: Any = None  # netfilter's Conntrack
         self.ct_status = 0
         self.ct_timeout: Ns = -1
         self.ct_at = 0
+        self.tcp: TcpTracker | None = None
         self.limit = 0
         self.taker: DatagramSocket | None = None
         self.wake: Wake | None = None
@@ -102,10 +110,14 @@ class Flow:
         )
 
     def intact(self, fields: Fields, octets: bytes) -> bool:
-        """Tell whether header and, for UDP, length and checksum are what a receiver would take."""
+        """Tell whether header, UDP's length and the checksum, TCP's where it is tracked, are what a receiver takes."""
         _, length, ident, _, _, check, _, size, total = fields
         if (self.words + length + ident + check) % 0xFFFF:
             return False
+        if self.tcp is not None:
+            payload = int.from_bytes(octets[SHORTEST:], "big")
+            words = self.pseudo + length - IP_HLEN + size + total  # the latter two are TCP's sequence number
+            return not ((payload << 8 if length & 1 else payload) + words) % 0xFFFF
         if not self.udp:
             return True
         if size != length - IP_HLEN:
@@ -122,6 +134,13 @@ class Flow:
         """
         _, length, ident, fragment, _, check, _, size, total = fields
         check = (check - self.head_delta) % 0xFFFF
+        if self.translated and not self.udp:
+            at = _TCP_SUM_AT
+            tcp_sum = ((octets[at] << 8 | octets[at + 1]) - self.sum_delta) % 0xFFFF
+            return (
+                FIELDS.pack(self.head, length, ident, fragment, self.last, check, self.ends, size, total)
+                + octets[SHORTEST:at] + tcp_sum.to_bytes(2, "big") + octets[at + 2 :]
+            )  # fmt: skip
         if self.translated and total:  # 0: sent without a checksum, and so it stays
             total = (total - self.sum_delta) % 0xFFFF
             if not total:
@@ -179,6 +198,11 @@ def key_of(frame: Frame) -> Key | None:
     if last[1] not in (IPPROTO_UDP, IPPROTO_TCP) or fragment & 0x3FFF or len(octets) != length + ETH_HLEN:
         return None
     return head, fragment, last, ends
+
+
+def is_plain_tcp(octets: bytes) -> bool:
+    """Tell whether a TCP frame without IP options may go by rote where connections are tracked."""
+    return len(octets) >= _TCP_SHORTEST and is_plain_ack(octets[_TCP_FLAGS_AT])
 
 
 def _word(octets: bytes, at: int) -> int:

@@ -4,10 +4,11 @@ Theory. What becomes of an undamaged UDP or TCP packet is a matter of its header
 state. The state is of two kinds. The ground - routes and rules, devices and addresses, settings, netfilter's rules -
 has a generation each; when one moved, everything is forgotten. What single flows rest on - the link header of a
 neighbour, the status and expiry of a connection - is looked at with each packet. Nothing that would do more than
-renew its connection's expiry is repeated: the first and second packet of a flow, a neighbour that is not REACHABLE, a
-packet that moves its connection, one that is too long, damaged, or sent in pieces, goes the whole way, as does every
-packet where a rule, a callback or a helper might look at it. A repetition is kept only if it makes, of the packet
-watched, the very octets that went out. So there is one path; this file remembers where it led.
+renew its connection's expiry and move TCP's windows is repeated: the first and second packet of a flow, a neighbour
+that is not REACHABLE, a packet that moves its connection's state or is out of its windows, one that is too long,
+damaged, or sent in pieces, goes the whole way, as does every packet where a rule, a callback or a helper might look
+at it. A repetition is kept only if it makes, of the packet watched, the very octets that went out. So there is one
+path; this file remembers where it led.
 
 The ground is compared only after something happened that could have moved it (`settled`): a call of the box that is
 not the repetition of a packet. Source: the idea is that of Linux's generation counters (rt_genid_ipv4(), fib_seq) and
@@ -21,8 +22,9 @@ from typing import Protocol
 from netsim.stack.device import Device
 from netsim.stack.dst import RTCF_DOREDIRECT, RTN_LOCAL, RTN_UNICAST, Route
 from netsim.stack.interfaces import Interfaces
-from netsim.stack.ipv4.flows import FIELDS, SHORTEST, Fields, Flow, Key, Trail, Way, key_of
+from netsim.stack.ipv4.flows import FIELDS, SHORTEST, TCP_AT, Fields, Flow, Key, Trail, Way, is_plain_tcp, key_of
 from netsim.stack.neigh.entry import Neighbour
+from netsim.stack.netfilter.ct_tcp import TcpTracker
 from netsim.stack.netfilter.hooks import (
     NF_INET_FORWARD,
     NF_INET_LOCAL_IN,
@@ -68,6 +70,7 @@ class RuleGround(Ground, Protocol):
 
     idle: list[bool]
     by_rote: list[bool]
+    tcp_by_rote: TcpTracker | None
 
 
 class NeighbourTable(Protocol):
@@ -165,10 +168,14 @@ class FlowMemory:
             made = flow.rewritten(fields, octets)
             if not made:
                 return False
+            tcp = flow.tcp
+            if tcp is not None and not tcp.repeat(ct, flow.ct_at >> 1, octets, TCP_AT, now):
+                return False
+            proven = flow.udp or tcp is not None or frame.summed
             out = flow.out
             out.tx_packets += 1
             out.tx_bytes += size
-            self._outbox.frames.append(FrameOut(out.name, made, frame.uid, False, True, flow.udp, frame.uid))
+            self._outbox.frames.append(FrameOut(out.name, made, frame.uid, False, True, proven, frame.uid))
         if ct is not None:
             if flow.ct_timeout >= 0:
                 ct.timeout = now + flow.ct_timeout
@@ -211,8 +218,10 @@ class FlowMemory:
             return None
         netfilter = self.netfilter
         tracked = not netfilter.idle[NF_INET_PRE_ROUTING]
-        if tracked and (not netfilter.by_rote[NF_INET_PRE_ROUTING] or key[2][1] != IPPROTO_UDP):
+        if tracked and not netfilter.by_rote[NF_INET_PRE_ROUTING]:
             return None  # `_ties` would say no at the end
+        if tracked and key[2][1] != IPPROTO_UDP and (netfilter.tcp_by_rote is None or not is_plain_tcp(frame.octets)):
+            return None
         mark = hash((device, key))  # a clash lets a flow be watched a packet early, which nobody can tell
         if mark in self._seen:
             return Trail(key, device, frame)
@@ -275,17 +284,21 @@ class FlowMemory:
         ct = skb.ct
         if ct is None:
             return all(netfilter.idle[hook] for hook in hooks)
-        if not flow.udp or not all(netfilter.by_rote[hook] for hook in hooks):
+        if not all(netfilter.by_rote[hook] for hook in hooks):
             return False
         status = ct.status
         if status & (IPS_CONFIRMED | IPS_DYING) != IPS_CONFIRMED or ct.events or ct.helper or ct.seqadj:
             return False
-        if status & IPS_SEEN_REPLY and not (status & IPS_ASSURED and now > ct.stream_ts):
+        if not flow.udp:
+            flow.tcp = netfilter.tcp_by_rote
+            if flow.tcp is None or not (status & IPS_SEEN_REPLY and status & IPS_ASSURED):
+                return False  # `TcpTracker` has more to do than to look at windows
+        elif status & IPS_SEEN_REPLY and not (status & IPS_ASSURED and now > ct.stream_ts):
             return False  # it becomes a stream one day, by the clock alone
         flow.ct = ct
         flow.ct_status = status
         flow.ct_at = 2 if skb.ctinfo >= IP_CT_IS_REPLY else 0
-        flow.ct_timeout = -1 if status & IPS_FIXED_TIMEOUT else ct.timeout - now
+        flow.ct_timeout = -1 if status & IPS_FIXED_TIMEOUT or not flow.udp else ct.timeout - now
         return True
 
     # Datagrams of this box

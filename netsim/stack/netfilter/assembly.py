@@ -38,6 +38,7 @@ class Parts:
     nat: Nat
     extra: tuple[tuple[int, int, HookFn], ...] = ()
     compat: Compat | None = None
+    tcp: TcpTracker | None = None
 
 
 def build(services: Services, in_use: Callable[[bool], None], traverse: Traverse) -> Parts:
@@ -49,6 +50,7 @@ def build(services: Services, in_use: Callable[[bool], None], traverse: Traverse
     table.expectations = Expectations(services, helpers, automatic=services.era.automatic_helpers)
     extra: tuple[tuple[int, int, HookFn], ...] = ()
     compat: Compat | None = None
+    tcp: TcpTracker | None = None
     masquerading = _masquerade(services, table)
     generic: Tracker
     nat: Nat
@@ -69,8 +71,9 @@ def build(services: Services, in_use: Callable[[bool], None], traverse: Traverse
         if services.patches.nf_reroute:
             extra = ((NF_INET_PRE_ROUTING, NF_IP_PRI_LAST - 1, nat_reroute(services.routing)),)
     else:
+        tcp = TcpTracker(services, table)
         trackers = MappingProxyType({
-            IPPROTO_TCP: TcpTracker(services, table), IPPROTO_UDP: UdpTracker(services, table),
+            IPPROTO_TCP: tcp, IPPROTO_UDP: UdpTracker(services, table),
             IPPROTO_UDPLITE: UdpTracker(services, table), IPPROTO_ICMP: IcmpTracker(services, table),
             IPPROTO_GRE: GreTracker(services, table),
         })  # fmt: skip
@@ -84,7 +87,7 @@ def build(services: Services, in_use: Callable[[bool], None], traverse: Traverse
             ports=ports,
         )  # fmt: skip
         nat.ipchains = compat.masquerade
-    return Parts(table=table, tracking=tracking, nat=nat, extra=extra, compat=compat)
+    return Parts(table=table, tracking=tracking, nat=nat, extra=extra, compat=compat, tcp=tcp)
 
 
 def _masquerade(services: Services, table: ConntrackTable) -> Masquerade:

@@ -28,6 +28,7 @@ from netsim.stack.netfilter.ct_requests import (
     FlushConntrack,
     SetConntrackMark,
 )
+from netsim.stack.netfilter.ct_tcp import TcpTracker
 from netsim.stack.netfilter.ct_text import ConntrackInfo
 from netsim.stack.netfilter.expect import ExpectationInfo
 from netsim.stack.netfilter.helper import help_and_adjust
@@ -88,6 +89,7 @@ class Netfilter:
     """All of it. `idle[hook]` is True while nothing is registered there; `handlers` maps requests to methods.
 
     `by_rote[hook]` tells that only tracking and translation are, which do the same to all later packets of a flow.
+    `tcp_by_rote` tracks TCP segments that come by rote, None in an era that does not.
     `generation` counts changes of what is registered and of rules.
     """
 
@@ -112,6 +114,7 @@ class Netfilter:
         self._tracking = parts.tracking
         self._extra = parts.extra
         self._compat = parts.compat
+        self.tcp_by_rote: TcpTracker | None = parts.tcp
         self.tables = Tables(self.services, self._assemble)
         self.handlers: Mapping[type, Any] = MappingProxyType({  # Any: each handler takes its own request type
             DumpConntrack: self._dump, DeleteConntrack: self._delete, FlushConntrack: self._flush,

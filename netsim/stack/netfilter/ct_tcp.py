@@ -103,6 +103,11 @@ CLOSING = frozenset({FW, LA, TW, CL, CW})
 """States whose ASSURED entries may be evicted, and whose RST needs no check. Source: tcp_can_early_drop()."""
 
 
+def is_plain_ack(flags: int) -> bool:
+    """Tell whether a segment neither begins, ends nor breaks a connection, and acknowledges."""
+    return flags & 0x17 == 0x10
+
+
 class TcpTracker:
     """TCP: the table above, window tracking, and time-outs by state."""
 
@@ -168,6 +173,23 @@ class TcpTracker:
                 return INVALID
         self._moved(ct, track, direction, segment, old_state, new_state, now)
         return NF_ACCEPT
+
+    def repeat(self, ct: Conntrack, direction: int, octets: bytes, at: int, now: Ns) -> bool:
+        """Track the segment at `at` as `packet` would, if only windows and expiry can move, or do nothing: False.
+
+        Such is an ACK of an ASSURED connection that is ESTABLISHED and stays so. Its checksum was looked at.
+        """
+        track = ct.tcp
+        if track is None or track.state != TCP_CONNTRACK_ESTABLISHED or not track.seen[direction].td_maxwin:
+            return False
+        segment = read_segment(octets, at)
+        if segment is None or not is_plain_ack(segment.flags):
+            return False
+        verdict = in_window(track, direction, segment, bool(self._conf.tcp_be_liberal), 0)
+        if verdict == NFCT_TCP_ACCEPT:
+            self._moved(ct, track, direction, segment, TCP_CONNTRACK_ESTABLISHED, TCP_CONNTRACK_ESTABLISHED, now)
+            return True
+        return verdict == NFCT_TCP_IGNORE
 
     def _new(self, ct: Conntrack, segment: Segment) -> bool:
         """Begin a connection, by a SYN or in its middle; False when it may not. Source: tcp_new()."""

@@ -71,7 +71,7 @@ class Segment:
             self.index = TCP_ACK_SET if flags & ACK else TCP_NONE_SET
 
 
-def read_segment(data: bytearray, at: int) -> Segment | None:
+def read_segment(data: bytes | bytearray, at: int) -> Segment | None:
     """Read the segment at `at`; None when the header is cut off or its length is impossible."""
     size = len(data) - at
     if size < 20:

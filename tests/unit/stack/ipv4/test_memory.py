@@ -20,6 +20,7 @@ from netsim.units import sec
 from netsim.wire.frame import Frame
 from netsim.wire.ipv4 import build_ipv4, decrement_ttl
 from netsim.wire.rewrite import rewrite_ipv4
+from netsim.wire.tcp import build_tcp
 from netsim.wire.udp import build_udp
 from netsim.wire.verify import verify
 
@@ -202,3 +203,33 @@ def test_a_repetition_writes_what_the_whole_way_writes(ends, new, ident, ttl, pa
     assert made or whole[26:28] in (b"\0\0", b"\xff\xff")
     assert not verify(whole)
     assert len(made) in (0, SHORTEST + len(payload))
+
+
+@given(
+    ends=st.tuples(addresses, addresses, ports, ports), new=st.tuples(addresses, addresses, ports, ports),
+    seq=st.integers(0, 0xFFFFFFFF), ttl=st.integers(2, 255), payload=st.binary(max_size=40),
+    damaged=st.integers(0, 59),
+)  # fmt: skip
+def test_a_tracked_segment_by_rote_is_written_as_the_whole_way_writes_it(ends, new, seq, ttl, payload, damaged):
+    """And one with a bit turned over anywhere behind what the key holds is not taken for sound."""
+    src, dst, sport, dport = ends
+    segment = build_tcp(src, dst, sport, dport, seq, 7, 0x18, 500, payload=payload)
+    link = bytes(12) + b"\x08\x00"
+    packet = build_ipv4(src, dst, 6, len(segment), ttl=ttl) + segment
+    frame = Frame(link + packet, 1)
+    whole = bytearray(packet)
+    decrement_ttl(whole)
+    rewrite_ipv4(whole, saddr=new[0], sport=new[2])
+    rewrite_ipv4(whole, daddr=new[1], dport=new[3])
+    key = key_of(frame)
+    flow = Flow(key, None)
+    flow.tcp = object()
+    flow.leads(key, None, None, link, bytes(link + whole))
+    fields = FIELDS.unpack_from(frame.octets)
+    assert flow.intact(fields, frame.octets)
+    assert flow.rewritten(fields, frame.octets) == link + whole
+    octets = bytearray(frame.octets)
+    at = 38 + damaged
+    if at < len(octets):
+        octets[at] ^= 0x10
+        assert not flow.intact(FIELDS.unpack_from(octets), octets)

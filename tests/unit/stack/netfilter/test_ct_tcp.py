@@ -6,6 +6,8 @@ Source: linux-kernel 5.5; nf_conntrack_proto_tcp.c (6.x).
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from netsim.stack.netfilter.ct_tcp import TCP_CONNTRACKS
 from netsim.stack.netfilter.status import IPS_ASSURED
@@ -296,3 +298,45 @@ def test_a_second_syn_without_options_keeps_what_the_first_allowed(talk):
     talk.step("c", "A", 1101, 5001)
     sack = build_options(sack=[(1200, 1300)])
     assert talk.step("s", "A", 5001, 1101, options=sack).ct is None  # a SACK beyond what was sent
+
+
+NUMBERS = st.sampled_from([99, 100, 101, 106, 131, 501, 506, 531, 1901, 40_000, 65_636, 66_037, 66_400, 1 << 31])
+MOVES = st.tuples(
+    st.sampled_from("cs"), st.sampled_from(["A", "PA", "UA", "FA", "R", "S", "RA", ""]), NUMBERS, NUMBERS,
+    st.sampled_from([b"", b"hello", bytes(30), bytes(1400)]), st.sampled_from([0, 1, 65_535]),
+    st.sampled_from([b"", build_options(sack=((900, 66_000),))]),
+)  # fmt: skip
+
+
+def everything(entry) -> list:
+    tcp = entry.tcp
+    parts = (tcp, *tcp.seen)
+    numbers = [getattr(part, name) for part in parts for name in part.__slots__ if name != "seen"]
+    return [*numbers, entry.timeout, entry.status, entry.events]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(moves=st.lists(MOVES, max_size=8), liberal=st.booleans())
+def test_a_segment_by_rote_moves_what_it_moves_the_whole_way_or_nothing(kit, router, moves, liberal):
+    """Two equal connections; each segment is shown to one by rote first."""
+    whole, rote = (Talk(kit, type(router)()) for _ in range(2))
+    for talk in (whole, rote):
+        talk.router.masquerade("wan0")
+        talk.router.sysctl.set("net.netfilter.nf_conntrack_tcp_be_liberal", str(int(liberal)))
+        talk.step("c", "S", 100, options=build_options(mss=1460, sack_permitted=True, wscale=2))
+        talk.step("s", "SA", 500, 101, options=build_options(mss=1460, sack_permitted=True))
+        talk.step("c", "A", 101, 501)
+    for side, flags, seq, ack, payload, window, options in moves:
+        rest = {"window": window, "options": options}
+        whole.step(side, flags, seq, ack, payload, **rest)
+        if whole.entry is None:
+            return
+        packet = kit.tcp("192.168.0.3", 5000, "203.0.113.10", 80, flags, seq, ack, payload, **rest)
+        before = everything(rote.entry)
+        at = rote.now + 10_000_000
+        if rote.router.nf.tcp_by_rote.repeat(rote.entry, int(side == "s"), bytes(packet), 20, at):
+            rote.now = at
+        else:
+            assert everything(rote.entry) == before
+            rote.step(side, flags, seq, ack, payload, **rest)
+        assert everything(rote.entry) == everything(whole.entry)
