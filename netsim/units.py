@@ -101,3 +101,12 @@ def format_duration(value: Ns) -> str:
         if (value % (factor // 1000) == 0 and value >= factor) or value == 0:
             return f"{Decimal(value) / factor:f}{unit}"
     return f"{value}ns"
+
+
+def format_span(value: Ns) -> str:
+    """Print a measured duration for people, to three decimals of its unit: "30.351s", "43.216ms".
+
+    Halves round up. Where the text must be read back to the same value, `format_duration` prints it.
+    """
+    grain = next((unit // 1000 for unit in (NS_PER_S, NS_PER_MS, NS_PER_US) if value >= unit), 1)
+    return format_duration((value + grain // 2) // grain * grain)

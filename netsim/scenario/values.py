@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from netsim.units import NS_PER_MS, NS_PER_S, NS_PER_US, Ns, format_duration, parse_duration, parse_share
+from netsim.units import Ns, format_duration, format_span, parse_duration, parse_share
 
 Unit: TypeAlias = Literal["duration", "share", "count"]
 _COMPARE = re.compile(r"(<=|>=|==|=|<|>)\s*(.+)")
@@ -65,16 +65,10 @@ class Bound:
 def show(value: float, unit: Unit) -> str:
     """Print a number of a bound's unit for people: "54s", "99.2%", "7"."""
     if unit == "duration":
-        return format_duration(_rounded(round(value))) if math.isfinite(value) else "never"
+        return format_span(round(value)) if math.isfinite(value) else "never"
     if unit == "share":
         return f"{value * 100:.4g}%"
     return f"{value:g}"
-
-
-def _rounded(value: Ns) -> Ns:
-    """Leave three decimals in the unit that a person would choose."""
-    grain = next((unit // 1000 for unit in (NS_PER_S, NS_PER_MS, NS_PER_US) if value >= unit), 1)
-    return (value + grain // 2) // grain * grain
 
 
 def parse_instant(text: str) -> Ns:

@@ -29,6 +29,15 @@ def test_a_printed_duration_reads_back(value):
     assert units.parse_duration(units.format_duration(value)) == value
 
 
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [(0, "0s"), (7, "7ns"), (1_500, "1.5us"), (43_216_499, "43.216ms"), (43_216_500, "43.217ms"),
+     (999_999_600, "1s"), (30_351_085_360, "30.351s"), (240_000_000_000, "240s")],
+)  # fmt: skip
+def test_a_span_is_printed_to_three_decimals_of_its_unit(ns, text):
+    assert units.format_span(ns) == text
+
+
 def test_sec_is_exact_where_floats_are_not():
     assert units.sec(0.1) + units.sec(0.2) == units.sec(0.3)
 

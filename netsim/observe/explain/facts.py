@@ -15,14 +15,6 @@ def clock(t: Ns) -> str:
     return f"{text}s"
 
 
-def span(value: Ns) -> str:
-    """Print a duration for reading, to three decimals of its unit; `units.format_duration` is for reading back."""
-    for unit, factor in (("s", NS_PER_S), ("ms", NS_PER_S // 1000), ("us", 1000)):
-        if value >= factor:
-            return f"{value / factor:.3f}".rstrip("0").rstrip(".") + unit
-    return f"{value}ns"
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a person wrote something: file, line, the path in the file, and the command line itself."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from netsim.addr import ip_str, mac_str, parse_ip
-from netsim.observe.explain.facts import Fact, clock, span
+from netsim.observe.explain.facts import Fact, clock
 from netsim.trace.bus import Bus
 from netsim.trace.records import Dropped, FrameCopied, FrameDelivered, FrameSent, NeighChange, WorldEvent
-from netsim.units import Ns
+from netsim.units import Ns, format_span
 from netsim.wire.arp import ARPOP_REQUEST, Arp, parse_arp
 from netsim.wire.drop import DESCRIPTIONS, OTHERHOST
 from netsim.wire.ether import ETH_HLEN, PROTO_ARP, is_group
@@ -98,7 +98,7 @@ class NeighFollower:
             text = f"ARP {kind} heard: {ip_str(packet.spa)} is at {mac_str(packet.sha)}"
             if asked is not None:
                 asked.data["outcome"] = "answered"
-                text += f", {span(r.t - asked.t)} after probe {asked.data['number']}"
+                text += f", {format_span(r.t - asked.t)} after probe {asked.data['number']}"
             self._note(Fact(r.t, "heard", text, data={"lladdr": mac_str(packet.sha)}))
 
     def _dropped(self, r: Dropped) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from netsim.addr import mac_str
 from netsim.observe.explain.births import Lineage
 from netsim.observe.explain.change import change, ends_of, ip_packet, is_icmp_error
-from netsim.observe.explain.facts import Fact, Life, Nowhere, Places, Stage, Wire, clock, span
+from netsim.observe.explain.facts import Fact, Life, Nowhere, Places, Stage, Wire, clock
 from netsim.observe.explain.route import remembered, route_fact
 from netsim.trace.bus import Bus
 from netsim.trace.records import (
@@ -28,7 +28,7 @@ from netsim.trace.records import (
     NeighChange,
     RouteLookup,
 )
-from netsim.units import NS_PER_S, Ns
+from netsim.units import NS_PER_S, Ns, format_span
 from netsim.wire.drop import DESCRIPTIONS, OTHERHOST
 from netsim.wire.frame import Frame
 from netsim.wire.ipv4 import parse_ipv4
@@ -158,12 +158,12 @@ class PacketFollower:
         took, size = r.t - sent, len(r.frame.octets)
         serial = -(-size * 8 * NS_PER_S // wire.rate) if wire.rate else 0
         waited = took - serial - wire.delay
-        parts = [f"{span(serial)} for {size} octets"] if serial else []
+        parts = [f"{format_span(serial)} for {size} octets"] if serial else []
         if wire.delay:
-            parts.append(f"{span(wire.delay)} on the way")
+            parts.append(f"{format_span(wire.delay)} on the way")
         if waited > 0:
-            parts.append(f"{span(waited)} behind other frames or by jitter")
-        text = f"arrives at {r.dev} over {r.link} after {span(took)}"
+            parts.append(f"{format_span(waited)} behind other frames or by jitter")
+        text = f"arrives at {r.dev} over {r.link} after {format_span(took)}"
         data = {"dev": r.dev, "link": r.link, "took_ns": took, "serialisation_ns": serial, "queued_ns": max(0, waited)}
         return Fact(r.t, "arrived", text + (f": {', '.join(parts)}" if parts else ""), data=data)
 
@@ -219,7 +219,7 @@ class PacketFollower:
             return
         moves = [n for n in self._neigh.get((r.node, r.dev), ()) if stage.t <= n.t <= r.t and n.new != n.old]
         whom = f" for the MAC of {moves[-1].dst}" if moves else ""
-        text = f"waits {span(r.t - stage.t)}{whom}"
+        text = f"waits {format_span(r.t - stage.t)}{whom}"
         lines = [f"{clock(n.t)} {n.dst} {n.old} -> {n.new}: {n.cause}" for n in moves]
         told = {n.dst for n in moves}
         stage.facts = [fact for fact in stage.facts if fact.kind != "neigh" or fact.data["dst"] not in told]
@@ -321,7 +321,7 @@ class PacketFollower:
     def _end(self, uid: int, t: Ns, node: str, fact: Fact) -> None:
         stage = self._stages.get(uid)
         if stage is not None and t > stage.t:
-            stage.facts.append(Fact(stage.t, "wait", f"waits {span(t - stage.t)} in the box"))
+            stage.facts.append(Fact(stage.t, "wait", f"waits {format_span(t - stage.t)} in the box"))
         self.life.endings.append(fact)
         self._last_end = (t, node, fact)
         self._open.discard(uid)
@@ -333,6 +333,6 @@ class PacketFollower:
     def _flow(self, r: FlowDelivered) -> None:
         if self._last_end is not None and self._last_end[:2] == (r.t, r.node):
             fact = self._last_end[2]
-            fact.text += f": unit {r.seq} of flow {r.flow}, {span(r.latency)} after it was sent"
+            fact.text += f": unit {r.seq} of flow {r.flow}, {format_span(r.latency)} after it was sent"
             fact.data |= {"flow": r.flow, "unit": r.seq, "latency_ns": r.latency}
             self._last_end = None

@@ -7,7 +7,7 @@ import pytest
 from netsim.addr import parse_ip, parse_mac
 from netsim.observe.explain.births import Births
 from netsim.observe.explain.change import change, ends_of
-from netsim.observe.explain.facts import Place, clock, span
+from netsim.observe.explain.facts import Place, clock
 from netsim.observe.explain.neigh import NeighFollower
 from netsim.observe.explain.packet import PacketFollower
 from netsim.observe.explain.text import told
@@ -23,7 +23,7 @@ from netsim.trace.records import (
     NeighChange,
     WorldEvent,
 )
-from netsim.units import ms, sec, us
+from netsim.units import ms, sec
 from netsim.wire.arp import ARPOP_REPLY, ARPOP_REQUEST, build_arp
 from netsim.wire.ether import ETH_P_ARP, build_ether
 from netsim.wire.frame import Frame
@@ -48,14 +48,6 @@ def frame(uid: int, parent: int = 0, packet: bytes | None = None) -> Frame:
 def arp(uid: int, op: int, spa: str, tpa: str, to: bytes = EVERYONE, sha: bytes = A, parent: int = 0) -> Frame:
     octets = build_arp(op, sha, parse_ip(spa), bytes(6), parse_ip(tpa))
     return Frame(build_ether(to, sha, ETH_P_ARP) + octets, uid, parent)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0ns"), (999, "999ns"), (us(5), "5us"), (10_067_200, "10.067ms"), (sec("1.5"), "1.5s"), (sec(90), "90s")],
-)
-def test_durations_are_told_to_three_decimals(value, text):
-    assert span(value) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(0, "0s"), (1_000_168_080, "1.000168s"), (sec(60), "60s")])
