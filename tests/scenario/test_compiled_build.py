@@ -58,12 +58,11 @@ def run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def compiled(tmp_path):
     """Return a copy of the project whose hot rooms are compiled."""
     tree = tmp_path / "project"
-    for name in ("netsim", "tests", "scenarios", "topologies"):
+    for name in ("netsim", "tests", "scenarios", "topologies", ".build"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
-    for name in ("pyproject.toml", "hatch_build.py"):
-        shutil.copy(ROOT / name, tree)
+    shutil.copy(ROOT / "pyproject.toml", tree)
     build = (
-        "from pathlib import Path; from hatch_build import compile_into; "
+        "import sys; sys.path.insert(0, '.build'); from pathlib import Path; from hatch_build import compile_into; "
         "compile_into(Path.cwd(), Path.cwd() / 'built', '0')"
     )
     done = run(tree, "-c", build)
