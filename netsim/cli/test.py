@@ -92,7 +92,11 @@ def _runs(files: Sequence[Path], scenarios: Sequence[Scenario], jobs: int) -> It
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    from netsim.sweep.engine import leave_signals_to_the_parent
+
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=leave_signals_to_the_parent
+    ) as pool:  # fmt: skip
         yield from pool.map(_run, files, scenarios)
 
 

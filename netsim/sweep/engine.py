@@ -6,6 +6,7 @@ worker that is killed loses nothing: its run goes to another one.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -104,8 +105,11 @@ def _gather(executor: Executor, scenarios: Sequence[Scenario], work: Sequence[Jo
         for future in _completed(futures):
             keep(future.result())
     except BaseException:
-        for future in futures:
-            future.cancel()
+        if isinstance(executor, ProcessPoolExecutor):
+            executor.shutdown(cancel_futures=True)  # by the pool's own thread, which alone knows what runs
+        else:
+            for future in futures:
+                future.cancel()
         raise
     finally:
         futures.clear()  # Dask holds results for futures that are alive, and complains about them when it closes
@@ -121,6 +125,12 @@ def _completed(futures: list[Future[Outcome]]) -> Iterator[Future[Outcome]]:
     yield from dask_completed(futures)
 
 
+def leave_signals_to_the_parent() -> None:
+    """Let a worker end its run when the whole group is signalled: one that dies takes the pool with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
 @contextmanager
 def _executor(workers: int | None, scheduler: str) -> Iterator[Executor]:
     """Start processes, or connect to a Dask scheduler. Raises ConfigError."""
@@ -128,7 +138,7 @@ def _executor(workers: int | None, scheduler: str) -> Iterator[Executor]:
         from multiprocessing import get_context
 
         context = get_context("spawn")  # a forked child would inherit the progress bar's thread in the middle of a line
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=leave_signals_to_the_parent) as pool:
             yield pool
         return
     try:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +18,7 @@ from netsim.sweep import engine
 from netsim.sweep.grid import jobs
 from netsim.sweep.journal import NAME, Journal, fingerprint
 
+ROOT = Path(__file__).parents[3]
 TEXT = """\
 name: j
 duration: {duration}
@@ -106,3 +110,22 @@ def children(pid):
 def open_cmdline(pid):
     with open(f"/proc/{pid}/cmdline", "rb") as file:
         return file.read()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_sweep_whose_whole_group_is_told_to_stop_ends_and_keeps_what_it_has(tmp_path, signum):
+    (tmp_path / "j.yaml").write_text(TEXT.format(duration="60s", every="10ms"))
+    command = [sys.executable, "-m", "netsim", "sweep", "j.yaml", "--runs", "500", "--workers", "2", "--out", "out"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "out" / NAME).exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(process.pid, signum)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signum
+    assert b"these are partial results" in said
+    assert (tmp_path / "out" / NAME).read_text()
