@@ -16,7 +16,9 @@ from netsim.cli.app import app
 
 ROOT = Path(__file__).parents[3]
 NAMES = sorted(command.name for command in app.registered_commands)
-SHOWN = re.findall(r"^\$ (.*netsim .*)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+README = re.sub(r"<!-- tour -->.*?```\n.*?```", "", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+SHOWN = re.findall(r"^\$ (?!sudo)(.*netsim .*)$", README, re.MULTILINE)
+"""What stands outside the tour, which tests/test_tour.py follows line by line in one folder."""
 FILE = """\
 seed: {seed}
 duration: 3s
