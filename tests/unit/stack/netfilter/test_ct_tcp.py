@@ -5,6 +5,8 @@ Source: linux-kernel 5.5; nf_conntrack_proto_tcp.c (6.x).
 
 from __future__ import annotations
 
+from inspect import isgetsetdescriptor, ismemberdescriptor
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -308,10 +310,15 @@ MOVES = st.tuples(
 )  # fmt: skip
 
 
+def stored(kind: type) -> list[str]:
+    """The attributes that instances hold: slots in Python, getters and setters where the class is compiled."""
+    return [name for name, what in vars(kind).items() if ismemberdescriptor(what) or isgetsetdescriptor(what)]
+
+
 def everything(entry) -> list:
     tcp = entry.tcp
     parts = (tcp, *tcp.seen)
-    numbers = [getattr(part, name) for part in parts for name in part.__slots__ if name != "seen"]
+    numbers = [getattr(part, name) for part in parts for name in stored(type(part)) if name != "seen"]
     return [*numbers, entry.timeout, entry.status, entry.events]
 
 
