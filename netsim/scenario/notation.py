@@ -23,10 +23,6 @@ class Layer:
     fields: dict[str, Any]  # Any: literals of several types
 
 
-UNSAID = {"ICMP": {"ts_ori": 0, "ts_rx": 0, "ts_tx": 0}}
-"""What a field is that nobody names, where scapy would put in the hour at which it was imported."""
-
-
 class NotationError(ValueError):
     """The text is no packet; `column` counts from 0."""
 
@@ -93,8 +89,13 @@ def build(layers: tuple[Layer, ...]) -> Any:  # Any: a scapy packet
     packet = None
     for layer in layers:
         try:
-            made = classes[layer.name](**{**UNSAID.get(layer.name, {}), **layer.fields})
+            made = classes[layer.name](**{**unsaid(layer.name), **layer.fields})
         except (AttributeError, TypeError, ValueError) as error:
             raise NotationError(0, f"{layer.name}: {error}") from error
         packet = made if packet is None else packet / made
     return packet
+
+
+def unsaid(layer: str) -> dict[str, int]:
+    """Return what fields are that nobody names, where scapy would put in the hour at which it was imported."""
+    return {"ts_ori": 0, "ts_rx": 0, "ts_tx": 0} if layer == "ICMP" else {}
