@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from netsim.stack.errno import ECONNREFUSED, ECONNRESET, EPIPE
 from netsim.stack.skb import PACKET_HOST, Skb
+from netsim.stack.sockets.tcp import sndbuf
 from netsim.stack.sockets.tcp.ack import ACK_OK, ACK_OLD, ACK_TOO_OLD
 from netsim.stack.sockets.tcp.context import TCP_TIMEWAIT_LEN, TcpContext
 from netsim.stack.sockets.tcp.data import DataInput
@@ -162,8 +163,8 @@ class TcpInput:
         if not sock.need_space:
             return
         if sock.rtx.in_flight < sock.cc.cwnd:  # with the window full, acknowledgements alone make room
-            sock.expand_sndbuf()
-        if 3 * sock.queued <= 2 * sock.sndbuf:
+            sndbuf.expand(sock)
+        if sndbuf.writeable(sock):
             sock.need_space = False
             self._ctx.wake(sock, "writable")
 
@@ -305,7 +306,7 @@ class TcpInput:
         sock.confirm = True  # an acknowledged SYN is forward progress: FLAG_SYN_ACKED, sk_dst_confirm()
         # RFC 5681 section 3.1, with Linux's allowance for one retransmission after 1 s.
         sock.cc.begin(1 if sock.total_retrans > 1 else TCP_INIT_CWND)
-        sock.expand_sndbuf()
+        sndbuf.expand(sock)
         sock.last_data_at = now
         if sock.keepalive:
             ctx.clock.start_keepalive(sock, now)

@@ -11,10 +11,10 @@ from struct import Struct
 
 from netsim.stack.dst import Refused, Route
 from netsim.stack.skb import IPPROTO_TCP
+from netsim.stack.sockets.tcp import sndbuf
 from netsim.stack.sockets.tcp.context import TcpContext
 from netsim.stack.sockets.tcp.options import (
     MAX_TCP_OPTION_SPACE,
-    TCP_MSS_DEFAULT,
     TCPOLEN_SACK_BASE_ALIGNED,
     TCPOLEN_SACK_PERBLOCK,
     timestamp,
@@ -34,7 +34,6 @@ from netsim.stack.sockets.tcp.socket import (
 from netsim.stack.sockets.tcp.state import TCP_CLOSE
 from netsim.units import NS_PER_MS, NS_PER_US, Ns
 from netsim.wire.tcp import (
-    TCP_HLEN,
     TCPHDR_ACK,
     TCPHDR_FIN,
     TCPHDR_PSH,
@@ -94,14 +93,9 @@ class TcpOutput:
         return route.advmss or max(least, min(path_mtu(route) - HEADERS, MAX_ADVMSS))
 
     def sync_mss(self, sock: TcpSocket) -> None:
-        """Compute the payload of a full segment. Mirrors tcp_sync_mss(), tcp_bound_to_half_wnd()."""
+        """Compute the payload of a full segment. Mirrors tcp_sync_mss()."""
         mss = min(sock.mtu - HEADERS, sock.options.mss)
-        mss = max(mss, TCP_MIN_SND_MSS) - sock.options.overhead
-        most = sock.max_window
-        cutoff = most >> 1 if most > TCP_MSS_DEFAULT else most
-        if cutoff and mss > cutoff:
-            mss = max(cutoff, 68 - TCP_HLEN - sock.options.overhead)
-        sock.mss = mss
+        sock.mss = sndbuf.half_window(sock, max(mss, TCP_MIN_SND_MSS) - sock.options.overhead)
 
     def current_mss(self, sock: TcpSocket) -> int:
         """Return the payload of a full segment now: SACK blocks take their part. Mirrors tcp_current_mss()."""
@@ -196,10 +190,15 @@ class TcpOutput:
 
     # New data
 
-    def push(self, sock: TcpSocket, *, now: Ns, nagle: bool = True) -> None:
-        """Send what may be sent, and see to it that a closed window is probed. Mirrors __tcp_push_pending_frames()."""
+    def push(self, sock: TcpSocket, *, now: Ns, nagle: bool = True, mark: bool = True) -> None:
+        """Send what may be sent, and see to it that a closed window is probed. Mirrors __tcp_push_pending_frames().
+
+        Without `mark` the writer has more to come, and the last segment goes without PSH.
+        """
         if sock.unsent_octets or sock.fin_queued != sock.fin_sent:
-            self.write(sock, now=now, nagle=nagle)
+            if mark:
+                sock.pushed_to = sock.snd_nxt + sock.unsent_octets
+            self.write(sock, now=now, nagle=nagle, mark=mark)
             if not sock.rtx.packets_out and sock.rtx_alarm.due is None and self._pending(sock):
                 self.arm(sock, TIMER_PROBE0, max(sock.rtt.rto, TCP_RTO_MIN), now=now)
 
@@ -207,7 +206,9 @@ class TcpOutput:
     def _pending(sock: TcpSocket) -> bool:
         return bool(sock.unsent_octets) or sock.fin_queued != sock.fin_sent
 
-    def write(self, sock: TcpSocket, *, now: Ns, nagle: bool = True, probe: bool = False) -> bool:
+    def write(
+        self, sock: TcpSocket, *, now: Ns, nagle: bool = True, probe: bool = False, mark: bool = True
+    ) -> bool:  # fmt: skip
         """Send new segments while both windows allow; True when any left. Mirrors tcp_write_xmit().
 
         `probe` sends one whatever the congestion window says (a tail loss probe).
@@ -216,6 +217,7 @@ class TcpOutput:
         cc = sock.cc
         limited = False
         count = 0
+        left = 0  # segments that the skb under way still takes
         while self._pending(sock):
             mss = self.current_mss(sock)
             size = min(sock.unsent_octets, mss)
@@ -228,10 +230,16 @@ class TcpOutput:
                 break
             if size < mss and not fin and nagle and not probe and self._nagle_holds(sock):
                 break
-            self._send_new(sock, size, last=last, fin=fin, now=now)
+            left = (left or sndbuf.burst(sock)) - 1
+            self._send_new(sock, size, last=last and mark, fin=fin, now=now)
             count += 1
             if probe:
+                rtx.end_skb()
                 return True
+            if not left:
+                rtx.end_skb()
+        if left:
+            rtx.end_skb()
         if count:
             if cc.reducing:
                 cc.prr_out += count
@@ -386,6 +394,7 @@ class TcpOutput:
             size = min(room, sock.unsent_octets, self.current_mss(sock))
             last = size == sock.unsent_octets
             self._send_new(sock, size, last=last, fin=False, now=now)
+            sock.rtx.end_skb()
             return True
         return self.transmit(sock, sock.snd_una - 1, TCPHDR_ACK, b"", now=now)
 

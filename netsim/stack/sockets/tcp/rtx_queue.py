@@ -26,10 +26,23 @@ class Sent:
 
     `order` numbers transmissions: many leave at one instant of virtual time, where the kernel's clock tells them apart.
     `retrans`: a retransmission of it is under way; `ever`: it was retransmitted at some time; `acked`: it left the
-    queue.
+    queue; `ends_skb`: it is the last of those that left in one skb.
     """
 
-    __slots__ = ("acked", "end", "ever", "flags", "lost", "order", "payload", "retrans", "sacked", "sent_at", "seq")
+    __slots__ = (
+        "acked",
+        "end",
+        "ends_skb",
+        "ever",
+        "flags",
+        "lost",
+        "order",
+        "payload",
+        "retrans",
+        "sacked",
+        "sent_at",
+        "seq",
+    )
 
     def __init__(self, seq: int, end: int, flags: int, payload: bytes, sent_at: Ns) -> None:
         self.seq = seq
@@ -38,7 +51,7 @@ class Sent:
         self.payload = payload
         self.sent_at = sent_at
         self.order = 0
-        self.sacked = self.lost = self.retrans = self.ever = self.acked = False
+        self.sacked = self.lost = self.retrans = self.ever = self.acked = self.ends_skb = False
 
 
 class Delivered:
@@ -72,6 +85,7 @@ class RtxQueue:
     __slots__ = (
         "_blocks", "_by_time", "_head", "_lost", "_marks", "_order", "_segments", "advanced", "highest_sack",
         "lost_out", "packets_out", "rack_at", "rack_order", "rack_rtt", "reord_seen", "retrans_out", "sacked_out",
+        "skbs",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -83,6 +97,7 @@ class RtxQueue:
         self._marks = 0
         self._blocks: dict[int, int] = {}
         self.packets_out = self.sacked_out = self.lost_out = self.retrans_out = 0
+        self.skbs = 0
         self.highest_sack = 0
         self.reord_seen = 0
         self.rack_at: Ns = -1
@@ -119,6 +134,11 @@ class RtxQueue:
         self._in_order(sent)
         self.packets_out += 1
 
+    def end_skb(self) -> None:
+        """Note that the newest segment is the last of its skb, which lives until that one is acknowledged."""
+        self._segments[-1].ends_skb = True
+        self.skbs += 1
+
     def _in_order(self, sent: Sent) -> None:
         self._order += 1
         sent.order = self._order
@@ -138,6 +158,8 @@ class RtxQueue:
         at = bisect_left(self._segments, sent.seq, self._head, key=_seq)
         rest = Sent(sent.seq + size, sent.end, sent.flags, sent.payload[size:], sent.sent_at)
         rest.sacked, rest.lost, rest.retrans, rest.ever = sent.sacked, sent.lost, sent.retrans, sent.ever
+        rest.ends_skb, sent.ends_skb = sent.ends_skb, True
+        self.skbs += 1
         sent.payload = sent.payload[:size]
         sent.end = sent.seq + size
         sent.flags &= ~(TCPHDR_FIN | TCPHDR_PSH)
@@ -187,6 +209,8 @@ class RtxQueue:
                 self._advance(sent, now, min_us)
             if sent.lost:
                 self.lost_out -= 1
+            if sent.ends_skb:
+                self.skbs -= 1
             told.acked += 1
         self.packets_out -= told.acked
         if head > _COMPACT:

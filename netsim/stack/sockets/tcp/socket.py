@@ -18,7 +18,7 @@ from netsim.stack.sockets.tcp.alarm import Alarm
 from netsim.stack.sockets.tcp.cubic import Cubic
 from netsim.stack.sockets.tcp.options import Negotiated
 from netsim.stack.sockets.tcp.receiver import Receiver
-from netsim.stack.sockets.tcp.reno import TCP_INIT_CWND, Reno
+from netsim.stack.sockets.tcp.reno import Reno
 from netsim.stack.sockets.tcp.rtt import RttEstimator
 from netsim.stack.sockets.tcp.rtx_queue import RtxQueue
 from netsim.stack.sockets.tcp.state import TCP_CLOSE
@@ -38,12 +38,6 @@ TIMER_REORDER = 6
 """What the one retransmission alarm stands for. Source: ICSK_TIME_RETRANS and its like."""
 
 TCP_ATO_MIN: Ns = 40_000_000
-TCP_WMEM_DEFAULT = 16_384
-TCP_WMEM_MAX = 4_194_304
-TCP_SKB_TRUESIZE = 4_352
-"""Buffer that one full segment is allowed when the send buffer is sized. Source: tcp_sndbuf_expand()."""
-SKB_OVERHEAD = 1_280
-"""What a segment in the send buffer takes beside its payload: 32 full ones fill 87,040 octets (measured, 6.18)."""
 
 
 class TcpSocket:
@@ -57,13 +51,13 @@ class TcpSocket:
     __slots__ = (
         "ack_alarm", "ack_now", "ack_pending", "ack_pushed", "ack_pushed2", "addr", "advmss", "ato", "backoff", "cc",
         "confirm", "dev", "errors", "fd", "fin_queued", "fin_sent", "ident", "iss", "keep_alarm", "keepalive",
-        "keepcnt", "keepidle", "keepintvl", "last_data_at", "last_heard_at", "last_oow_at", "last_sent_at", "last_size",
-        "listener", "mark", "max_window", "mss", "mtu", "need_space", "nodelay", "options", "orphan", "parent", "peer",
-        "peer_port", "pingpong", "port", "probes_out", "quick", "rcv", "rcv_shutdown", "recverr", "retrans_at",
-        "retransmits", "route", "rtt", "rtx", "rtx_alarm", "rtx_kind", "small_end", "snd_nxt", "snd_una", "snd_wl1",
-        "snd_wnd", "sndbuf", "soft_error", "state", "synack_at", "tlp_high_seq", "tlp_retrans", "tos", "total_retrans",
-        "total_rto", "trouble_at", "ts_offset", "ts_recent", "ts_recent_at", "ttl", "unsent", "unsent_at",
-        "unsent_octets", "user_timeout",
+        "keepcnt", "keepidle", "keepintvl", "last_data_at", "last_heard_at", "last_oow_at", "last_sent_at",
+        "last_size", "listener", "mark", "max_window", "mss", "mtu", "need_space", "nodelay", "options", "orphan",
+        "parent", "peer", "peer_port", "pingpong", "port", "probes_out", "pushed_to", "quick", "rcv", "rcv_shutdown",
+        "recverr", "retrans_at", "retransmits", "route", "rtt", "rtx", "rtx_alarm", "rtx_kind", "small_end", "snd_nxt",
+        "snd_una", "snd_wl1", "snd_wnd", "sndbuf", "soft_error", "state", "synack_at", "tlp_high_seq", "tlp_retrans",
+        "tos", "total_retrans", "total_rto", "trouble_at", "ts_offset", "ts_recent", "ts_recent_at", "ttl", "unsent",
+        "unsent_at", "unsent_octets", "user_timeout",
     )  # fmt: skip
 
     def __init__(self, ctx: TcpContext, fd: int) -> None:
@@ -104,7 +98,7 @@ class TcpSocket:
         self.unsent_at = 0
         self.unsent_octets = 0
         self.need_space = False
-        self.sndbuf = TCP_WMEM_DEFAULT
+        self.sndbuf = 0
         self.fin_queued = self.fin_sent = False
         self.rtx = RtxQueue()
         self.cc: Reno = Cubic() if ctx.sysctl.ipv4.tcp_congestion_control == CUBIC else Reno()
@@ -157,29 +151,6 @@ class TcpSocket:
         """Whether everything written, the FIN included, was sent and acknowledged (snd_una == write_seq)."""
         return not self.unsent_octets and self.snd_una == self.snd_nxt and self.fin_queued == self.fin_sent
 
-    def expand_sndbuf(self) -> None:
-        """Let the send buffer grow to twice the window; it never shrinks. Mirrors tcp_sndbuf_expand()."""
-        wanted = 2 * max(TCP_INIT_CWND, self.cc.cwnd) * TCP_SKB_TRUESIZE
-        if wanted > self.sndbuf:
-            self.sndbuf = min(wanted, TCP_WMEM_MAX)
-
-    @property
-    def queued(self) -> int:
-        """What waits in the send buffer, in the buffer's own measure. Source: sk_wmem_queued."""
-        waiting = self.waiting
-        return waiting + SKB_OVERHEAD * -(-waiting // self.mss)
-
-    @property
-    def room(self) -> int:
-        """Octets the send buffer takes now: the last segment is filled up, new ones begin while it is not full.
-
-        Source: sk_stream_memory_free(), tcp_sendmsg_locked().
-        """
-        mss = self.mss
-        left = -self.unsent_octets % mss
-        free = self.sndbuf - self.queued - left
-        return left + mss * -(-max(0, free) // (mss + SKB_OVERHEAD))
-
     @property
     def waiting(self) -> int:
         """Octets written and not acknowledged."""
@@ -188,7 +159,7 @@ class TcpSocket:
     def start_sequence(self, iss: int) -> None:
         """Begin to count at the initial sequence number, the SYN sent."""
         self.iss = self.snd_una = iss
-        self.snd_nxt = self.small_end = iss + 1
+        self.snd_nxt = self.small_end = self.pushed_to = iss + 1
 
     def enqueue(self, payload: bytes) -> None:
         """Append octets to what is to be sent."""

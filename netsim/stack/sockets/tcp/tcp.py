@@ -30,6 +30,7 @@ from netsim.stack.ports import Rng, Routing
 from netsim.stack.requests import DONE, Done, Socket
 from netsim.stack.skb import IPPROTO_TCP, Skb
 from netsim.stack.sockets.ports import Confirmation, Endings, Sender
+from netsim.stack.sockets.tcp import sndbuf
 from netsim.stack.sockets.tcp.ack import AckInput
 from netsim.stack.sockets.tcp.context import TcpContext
 from netsim.stack.sockets.tcp.data import DataInput
@@ -216,17 +217,17 @@ class Tcp:
                 sock.need_space = True
                 return Refusal(EAGAIN)
             return Refusal(EPIPE)
-        room = sock.room
-        if not room:
-            sock.need_space = True
-            return Refusal(EAGAIN)
-        taken = payload if len(payload) <= room else payload[:room]
-        if len(taken) < len(payload):
-            sock.need_space = True
-        if taken:
-            sock.enqueue(bytes(taken))
-            self._ctx.output.push(sock, now=now)
-        return len(taken)
+        taken = 0
+        while taken < len(payload):
+            room = sndbuf.room(sock)
+            if not room:
+                sock.need_space = True
+                return taken or Refusal(EAGAIN)
+            part = bytes(payload[taken : taken + room])
+            sock.enqueue(part)
+            taken += len(part)
+            self._ctx.output.push(sock, now=now, mark=taken == len(payload) or sndbuf.forces_push(sock))
+        return taken
 
     def receive(self, sock: TcpSocket, limit: int, *, now: Ns) -> bytes | Refusal:
         """Hand out octets that wait; b"" after the peer's FIN, EAGAIN when none wait. Mirrors tcp_recvmsg_locked()."""

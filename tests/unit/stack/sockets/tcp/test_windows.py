@@ -8,6 +8,7 @@ import pytest
 
 from netsim.stack.errno import EAGAIN, ETIMEDOUT, Refusal
 from netsim.stack.sockets.tcp.receiver import Receiver, initial_window
+from netsim.stack.sockets.tcp.sndbuf import queued
 from netsim.units import ms, sec
 from netsim.wire.icmp import ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED
 
@@ -97,13 +98,44 @@ def test_the_send_buffer_fills_and_wakes_its_writer_when_a_third_is_free(make_ne
     net = make_net(delay=ms(50))
     client, server = net.open()
     taken = net.a.write(client, bytes(1_000_000))
-    assert client.sndbuf == 87_040
-    assert taken == 32 * 1448  # as 6.18 takes: each segment has 1,280 octets of its own
+    assert client.sndbuf == 46_080
+    assert taken == 32 * 1448
     assert net.a.write(client, b"x") == Refusal(EAGAIN)
     drain(net.b, server)
     net.run(net.now + ms(210))
     assert net.a.events(client)[-1][1] == "writable"
     assert net.a.write(client, b"x") == 1
+
+
+@pytest.mark.parametrize(("size", "taken", "skbs"), [(1000, 45_888, None), (1448, 46_336, 11), (46_000, 46_336, 3)])
+def test_what_the_first_window_s_buffer_takes_depends_on_the_size_of_writes(make_net, size, taken, skbs):
+    """What 6.18 took before it said EAGAIN, and its sk_wmem_queued then: Ethernet, no ACK, SO_MEMINFO.
+
+    With writes of 1,000 its count of skbs depends on when the card is done (autocorking), which a wire here never is.
+    """
+    net = make_net(delay=ms(1) // 100)
+    client, _ = net.open()
+    net.fate = lambda n, seen: "lose"
+    told = []
+    while not isinstance(done := net.a.write(client, bytes(size)), Refusal):
+        told.append(done)
+    assert sum(told) == taken
+    assert skbs is None or queued(client) == taken + 832 * skbs
+
+
+def test_a_grown_send_buffer_holds_segments_by_the_45(make_net, drain, feed):
+    """6.18: 4,194,304 octets are full with 2,868 to 2,902 segments, in skbs of 45 with 832 octets each."""
+    net = make_net(delay=ms(1))
+    net.keep_log = False
+    client, server = net.open()
+    drain(net.b, server)
+    feed(net.a, client, bytes(30_000_000), fin=False)
+    net.run(sec(20))
+    assert client.sndbuf == 4_194_304
+    net.fate = lambda n, seen: "lose"
+    taken = net.a.write(client, bytes(10_000_000))
+    assert 2_860 <= taken / 1448 <= 2_902
+    assert net.a.write(client, b"x" * 65_536) == Refusal(EAGAIN)
 
 
 def test_a_narrower_path_takes_smaller_segments_and_the_lost_ones_again(net, drain):
