@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from netsim.errors import Problem
 from netsim.scenario.located import Located, Map, Mark, Scalar, mapping, path_text, plain, sequence, text_of
 from netsim.scenario.values import parse_instant
-from netsim.scenario.words import did_you_mean
+from netsim.scenario.words import did_you_mean, likeliest
 from netsim.stack.profile import KERNELS
 from netsim.units import NS_PER_S, Ns
 
@@ -54,9 +54,12 @@ class Context:
 
     @property
     def duration(self) -> Ns | None:
-        """The run's duration, None if malformed."""
+        """The run's duration, None if malformed or misspelt."""
         given = self.tree.get("duration")
-        return 60 * NS_PER_S if given is None else read(given, parse_instant)
+        if given is not None:
+            return read(given, parse_instant)
+        meant = any(likeliest(key, ["duration"]) for key in self.tree.entries)
+        return None if meant else 60 * NS_PER_S
 
     def kernel(self, node: str) -> str | None:
         """Return the kernel a node runs, overrides counted; None if malformed."""

@@ -6,7 +6,7 @@ Source: design/scenario-format.md, "Input errors"; the form of the hints follows
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
@@ -38,11 +38,17 @@ _MOST_TOLD = 1000
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `did you mean "x"?` for the likeliest of `known`, or the list of a few, or nothing."""
     names = [str(name) for name in known]
-    folded = {name.lower(): name for name in reversed(names)}
-    close = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    if close:
-        return f'did you mean "{folded[close[0]]}"?'
+    meant = likeliest(word, names)
+    if meant:
+        return f'did you mean "{meant}"?'
     return f"there are: {', '.join(names)}" if 0 < len(names) <= 12 else ""
+
+
+def likeliest(word: str, known: Sequence[str]) -> str:
+    """Return the one of `known` that a misspelt word most likely means, or nothing."""
+    folded = {name.lower(): name for name in reversed(known)}
+    close = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    return folded[close[0]] if close else ""
 
 
 def type_problems(error: ValidationError, tree: Located, prefix: tuple[str | int, ...]) -> list[Problem]:
