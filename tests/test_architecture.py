@@ -85,9 +85,9 @@ def test_imports_point_down_only(path):
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_libraries_stay_in_their_rooms(path):
-    for module, line, typing_only in imports_of(path):
+    for module, line, _ in imports_of(path):
         rooms = ONLY_IN.get(module.split(".")[0])
-        if rooms and not typing_only:
+        if rooms:
             assert name_of(path).startswith(rooms), f"line {line} imports {module} outside {', '.join(rooms)}"
 
 

@@ -33,9 +33,7 @@ from netsim.trace.records import WorldEvent
 from netsim.units import Ns
 
 if TYPE_CHECKING:
-    import networkx as nx
-
-    Graph: TypeAlias = "nx.Graph[Any]"
+    from netsim.topology.graph import Graph
 
 Describe: TypeAlias = Callable[[Refused], Problem]
 

@@ -13,7 +13,7 @@ from netsim.topology.graph import as_file
 from netsim.topology.model import Topology
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from netsim.observe.plot import Figure
 
 DRAWN_BY_DEFAULT = ("gateways", "timeline")
 _FORMATS = (".svg", ".png")

@@ -15,7 +15,7 @@ from netsim.errors import ConfigError, Problem
 from netsim.files import read_bytes
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from netsim.observe.plot import Figure
 
 SCHEMA = "netsim-result/1"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scapy.packet import Packet
+    from netsim.wire.scapy_view import Packet
 
 
 class Frame:
