@@ -1,6 +1,7 @@
 """Files that are there whole or not at all: written beside their place, brought to the disk, then renamed into it.
 
 Whatever stops the writing (a full disk, Ctrl-C, a power cut) leaves the old file or the new one, never half of one.
+What is no file, a device or a pipe, is written to.
 """
 
 from __future__ import annotations
@@ -39,10 +40,24 @@ def read_bytes(path: Path) -> bytes:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file in one step. Raises OSError, and leaves nothing then."""
+    """Write a file in one step, whatever links lead to it, with the mode that it has. Raises OSError.
+
+    A device or a pipe is written to as it is: renamed over, it would be a file from then on, for everybody.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        status = None
+    if status is not None and not stat.S_ISREG(status.st_mode):
+        with path.open("wb") as file:
+            file.write(data)
+        return
+    path = Path(os.path.realpath(path))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
+            if status is not None:
+                os.fchmod(file.fileno(), stat.S_IMODE(status.st_mode))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -53,7 +68,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file as UTF-8 in one step. Raises OSError, and leaves nothing then."""
+    """Write a text file as UTF-8 in one step, as `write_bytes` does. Raises OSError."""
     write_bytes(path, text.encode())
 
 

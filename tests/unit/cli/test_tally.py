@@ -47,7 +47,9 @@ def test_on_github_what_failed_is_annotated_at_its_line(half, monkeypatch):
     assert line.startswith("::error file=half.yaml,line=11,title=none%2C 0%25 arrive%3A <&>::talk: 6 of 6 delivered")
 
 
-def test_an_unwritable_report_is_told(half):
-    code, _, err = half("--junit", "no/such/report.xml")
-    assert code == 2
-    assert err == "no/such/report.xml: cannot be written: No such file or directory\n"
+@pytest.mark.parametrize(
+    ("name", "said"), [("no/such/report.xml", "No such file or directory"), (".", "Is a directory")]
+)
+def test_an_unwritable_report_is_told(half, name, said):
+    code, _, err = half("--junit", name)
+    assert (code, err) == (2, f"{name}: cannot be written: {said}\n")

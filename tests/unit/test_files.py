@@ -1,0 +1,76 @@
+"""Files are written whole, into the place that was meant: through links, into pipes, with the mode they have."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from netsim.files import write_bytes, write_text
+
+
+def test_a_new_file_is_there_and_nothing_beside_it(tmp_path):
+    write_text(tmp_path / "a", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "text"
+
+
+def test_a_pipe_stays_a_pipe_and_gets_the_text(tmp_path):
+    """So does a device: `--junit /dev/null` as root must not put a file in its place for the whole machine."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_bytes(pipe, b"text")
+        assert os.read(reader, 10) == b"text"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_what_a_descriptor_is_is_written_to(tmp_path):
+    """`--junit /dev/stdout` in a pipeline: the link leads to a pipe that has no name."""
+    reader, writer = os.pipe()
+    try:
+        (tmp_path / "link").symlink_to(f"/proc/self/fd/{writer}")
+        write_bytes(tmp_path / "link", b"text")
+        assert os.read(reader, 10) == b"text"
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_link_stays_and_the_file_behind_it_is_new(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "real").write_text("old")
+    (tmp_path / "link").symlink_to("far/real")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "far" / "real").read_text() == "new"
+
+
+def test_a_link_to_what_is_not_there_yet_makes_it(tmp_path):
+    (tmp_path / "link").symlink_to("later")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "later").read_text() == "new"
+
+
+def test_a_file_keeps_its_mode(tmp_path):
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "a").chmod(0o640)
+    write_text(tmp_path / "a", "new")
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(".", IsADirectoryError), ("loop", OSError), ("a/b", NotADirectoryError)]
+)  # fmt: skip
+def test_what_cannot_be_written_is_an_oserror_in_words(tmp_path, name, kind):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(kind) as caught:
+        write_text(tmp_path / name, "new")
+    assert caught.value.strerror
+    assert (tmp_path / "a").read_text() == "old"
