@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except SystemExit as done:
         if sys.stdout is not out:  # typer puts a quiet one in its place when the reader went away: no failure of ours
             sys.exit(0)
+        if _untold(done):
+            print("netsim: interrupted", file=sys.stderr)
         sys.exit(_SIGNALLED + ended[0] if ended else done.code)
     except KeyboardInterrupt:
         print("netsim: interrupted", file=sys.stderr)
@@ -52,6 +54,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(_tell(error))
     finally:
         signal.signal(signal.SIGTERM, kept)
+
+
+def _untold(done: SystemExit) -> bool:
+    """Tell whether typer made this exit of a KeyboardInterrupt that no command caught and told."""
+    made = done.__context__
+    return made is not None and isinstance(made.__cause__, KeyboardInterrupt)
 
 
 def _tell(error: Exception) -> int:

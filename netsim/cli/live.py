@@ -74,7 +74,7 @@ def live(
             with progress(scenario.name, scenario.duration) as bar:
                 outcome = run_live(scenario, wish, bar)
     except Interrupted as error:
-        talk(f"netsim: {scenario.name} interrupted at {error.result.ended_s:g} s")
+        talk(f"netsim: {error}")
         raise typer.Exit(INTERRUPTED) from error
     judged = to_the_end or not argv
     _tell(outcome, json=json, judged=judged)

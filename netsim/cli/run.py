@@ -35,9 +35,12 @@ def run(files: Files, out: Out = None, seed: Seed = None, json: Json = False, se
                 results.append(run_scenario(scenario, out=folder, progress=bar))
         except Interrupted as error:
             results.append(error.result)
-            where = "" if folder is None else f"; what was there by then is in {folder}, marked as partial"
-            talk(f"netsim: {scenario.name} interrupted at {error.result.ended_s:g} s{where}")
+            partial = error.result.ended_s is not None
+            where = "" if folder is None else f"; what was there by then is in {folder}"
+            talk(f"netsim: {error}{where}{', marked as partial' if where and partial else ''}")
             interrupted = True
+            if not json and not partial:
+                tell(results[-1])
             break
         if not json:
             tell(results[-1])

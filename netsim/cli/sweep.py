@@ -37,7 +37,7 @@ def sweep(
     """
     from pathlib import Path
 
-    from netsim.cli.output import progress, rows, talk
+    from netsim.cli.output import INTERRUPTED, progress, rows, talk
     from netsim.errors import ConfigError
     from netsim.scenario.load import load
     from netsim.sweep.grid import jobs, parse_axis, points
@@ -90,5 +90,5 @@ def sweep(
         typer.echo(f"{loaded.name}: every expectation held in {held} of {len(outcomes)} runs")
     if not whole:
         talk(f"netsim: interrupted after {len(outcomes)} of {len(work)} runs: these are partial results")
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     raise typer.Exit(0 if found.passed else 1)

@@ -222,7 +222,9 @@ def judge_drops(expect: DropsExpectation, counts: Mapping[str, int]) -> Verdict:
 
 
 def judge_repeatable(expect: RepeatableExpectation, first: str, second: str) -> Verdict:
-    """Judge whether a second run did the same."""
+    """Judge whether a second run did the same; `second` is "" where it did not come to its end."""
+    if not second:
+        return Verdict(name=expect.name, passed=False, why="not judged: the second run was interrupted")
     same = first == second
     why = f"both runs have the digest {first}" if same else f"the digests differ: {first}, then {second}"
     return Verdict(name=expect.name, passed=same, measured={"digests": [first, second]}, why=why)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from netsim.errors import ConfigError, Problem
-from netsim.files import Staging
+from netsim.files import Staging, write_text
 from netsim.observe.capture import Capture, resolve_points
 from netsim.observe.filter import compile_filter
 from netsim.observe.plot.ladder import Ladder, mermaid, text_ladder
@@ -71,8 +71,11 @@ class Outputs:
         json.dump(as_json(record), self._trace, ensure_ascii=False, separators=(",", ":"))
         self._trace.write("\n")
 
-    def finish(self, result: Result) -> None:
-        """Close the streams, write the result, the plots and the report, and put all of them into the folder."""
+    def finish(self, result: Result) -> bool:
+        """Close the streams, write the result, the plots and the report, and put all of them into the folder.
+
+        Ctrl-C leaves out the plots that are not drawn yet, and the report; returns whether all is there.
+        """
         from netsim.observe.report import report_html
         from netsim.scenario.plots import save_plots, svg_figures
 
@@ -84,9 +87,14 @@ class Outputs:
         if self._ladder is not None:
             (self.folder / "ladder.txt").write_text(text_ladder(self._ladder.steps) + "\n", encoding="utf-8")
             (self.folder / "ladder.mmd").write_text(mermaid(self._ladder.steps) + "\n", encoding="utf-8")
-        save_plots(result, self.folder)
-        (self.folder / "report.html").write_text(report_html(result.to_dict(), svg_figures(result)), encoding="utf-8")
+        drawn = True
+        try:
+            save_plots(result, self.folder)
+            write_text(self.folder / "report.html", report_html(result.to_dict(), svg_figures(result)))
+        except KeyboardInterrupt:
+            drawn = False
         self._staging.commit(last="result.json")
+        return drawn
 
     def discard(self) -> None:
         """Leave the folder as it was: the run came to no result."""

@@ -37,10 +37,10 @@ from netsim.units import Ns, seconds
 
 
 class Interrupted(KeyboardInterrupt):
-    """A person interrupted the run; `result` is what it had come to."""
+    """A person interrupted the run; `result` is what it had come to, `when` where it stood: "at 3 s"."""
 
-    def __init__(self, result: Result) -> None:
-        super().__init__()
+    def __init__(self, result: Result, when: str) -> None:
+        super().__init__(f"{result.scenario} interrupted {when}")
         self.result = result
 
 
@@ -66,8 +66,8 @@ def run_scenario(
     """Run a scenario and judge it; with `out`, write its files there. Raises ConfigError for a refused set-up line.
 
     `make_lab` builds another lab than the emulator's (one whose boxes are the kernel's). A run that is interrupted, or
-    whose lab ends before the scenario does, has a partial result, which is written like any other; then Interrupted,
-    a KeyboardInterrupt, carries it to the caller.
+    whose lab ends before the scenario does, has a partial result, which is written like any other. That of a lab that
+    ended is returned; Interrupted, a KeyboardInterrupt, carries an interrupted one to the caller.
     """
     topology = scenario.effective_topology()
     listening: list[Meters] = []
@@ -75,48 +75,51 @@ def run_scenario(
     try:
         lab = make_lab(scenario, topology, lambda bus: listening.append(_listen(scenario, topology, bus, out)))
         with lab:
-            result, interrupted = _run(lab, scenario, listening[0], progress)
-        if listening[0].outputs is not None:
-            listening[0].outputs.finish(result)
+            result, when = _run(lab, scenario, listening[0], progress)
+        outputs = listening[0].outputs
+        if outputs is not None and not outputs.finish(result):
+            when = when or "while its plots were drawn"
     except BaseException:
         for meters in listening:
             if meters.outputs is not None:
                 meters.outputs.discard()
         raise
-    if interrupted:
-        raise Interrupted(result)
+    if when:
+        raise Interrupted(result, when)
     return result
 
 
-def _run(lab: Lab, scenario: Scenario, meters: Meters, progress: Progress | None) -> tuple[Result, bool]:
-    """Run a lab to its end; return the result and whether a person interrupted it."""
+def _run(lab: Lab, scenario: Scenario, meters: Meters, progress: Progress | None) -> tuple[Result, str]:
+    """Run a lab to its end; return the result, and when a person interrupted it ("" for nobody did)."""
     file_timeline(lab, scenario)
     file_expectations(lab, scenario, meters.gatherer)
-    interrupted = False
+    when = ""
     started = time.perf_counter()
     try:
         run_lab(lab, scenario.duration, progress)
     except KeyboardInterrupt:
-        interrupted = True
+        when = f"at {seconds(lab.now):g} s"
     wall = time.perf_counter() - started
-    ended = lab.now if interrupted or lab.now < scenario.duration else None
+    ended = lab.now if when or lab.now < scenario.duration else None
     digest = meters.digest.hexdigest()
     if ended is None:
         meters.metrics.ledger.check(lab.world.in_flight(), lab.world.held())
         if any(isinstance(each, RepeatableExpectation) for each in scenario.expect):
-            meters.gatherer.digests = (digest, digest_of(scenario))
-    return _result(scenario, lab.topology, meters, digest, wall, ended), interrupted
+            try:
+                meters.gatherer.digests = (digest, digest_of(scenario))
+            except KeyboardInterrupt:
+                when = "in its second run"  # the first is whole, and its other expectations are judged
+    return _result(scenario, lab.topology, meters, digest, wall, ended), when
 
 
 def digest_of(scenario: Scenario) -> str:
     """Run a scenario for its digest alone."""
     topology = scenario.effective_topology()
     kept: list[Digest] = []
-    lab = build_lab(scenario, topology, lambda bus: kept.append(Digest(bus)))
-    file_timeline(lab, scenario)
-    file_expectations(lab, scenario, None)
-    run_lab(lab, scenario.duration, None)
-    lab.close()
+    with build_lab(scenario, topology, lambda bus: kept.append(Digest(bus))) as lab:
+        file_timeline(lab, scenario)
+        file_expectations(lab, scenario, None)
+        run_lab(lab, scenario.duration, None)
     return kept[0].hexdigest()
 
 

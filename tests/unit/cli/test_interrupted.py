@@ -1,0 +1,70 @@
+"""Ctrl-C and SIGTERM: what there is is kept and told, and nothing ends without a word.
+
+The same from outside, with processes and signals: tests/scenario/test_interruption.py.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from netsim.scenario.result import Result
+
+TEXT = """\
+name: twice
+duration: 2s
+topology:
+  nodes: {a: {addr: {eth0: 10.0.0.1/24}}, b: {addr: {eth0: 10.0.0.2/24}}}
+  links: {c: {ends: [a:eth0, b:eth0]}}
+traffic: {talk: {from: a, to: b, every: 1s}}
+expect:
+  - {name: all arrive, flow: talk, delivered: 100%}
+  - {name: again, repeatable: true}
+"""
+
+
+@pytest.fixture
+def twice(cli, tmp_path):
+    (tmp_path / "x.yaml").write_text(TEXT)
+    return cli
+
+
+def interrupted(*args, **kwargs):
+    raise KeyboardInterrupt
+
+
+def terminated(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("stop", "status"), [(interrupted, 130), (terminated, 143)])
+@pytest.mark.parametrize("words", [("show", "x.yaml", "a", "ip addr"), ("test", "x.yaml")], ids=lambda words: words[0])
+def test_a_command_that_keeps_nothing_says_that_it_was_interrupted(twice, monkeypatch, words, stop, status):
+    monkeypatch.setattr("netsim.scenario.runner.run_lab", stop)
+    code, _, err = twice(*words)
+    assert (code, err) == (status, "netsim: interrupted\n")
+
+
+def test_a_second_run_that_is_interrupted_leaves_the_first(twice, monkeypatch, tmp_path):
+    monkeypatch.setattr("netsim.scenario.runner.digest_of", interrupted)
+    code, out, err = twice("run", "x.yaml", "--out", "out")
+    assert (code, err) == (130, "netsim: twice interrupted in its second run; what was there by then is in out\n")
+    result = Result.load(tmp_path / "out")
+    assert result.ended_s is None
+    assert [(verdict.passed, verdict.why[:11]) for verdict in result.expect[1:]] == [(False, "not judged:")]
+    assert result.expect[0].passed
+    assert "not judged: the second run was interrupted" in out
+
+
+def test_plots_that_are_interrupted_leave_the_result(twice, monkeypatch, tmp_path):
+    monkeypatch.setattr("netsim.scenario.plots.save_plots", interrupted)
+    code, out, err = twice("run", "x.yaml", "--out", "out")
+    assert (code, err) == (
+        130,
+        "netsim: twice interrupted while its plots were drawn; what was there by then is in out\n",
+    )
+    assert Result.load(tmp_path / "out").passed
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["result.json", "trace.jsonl"]
+    assert "twice: all 2 expectations hold" in out
