@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,8 +39,8 @@ def run_folders(
     import os
     from pathlib import Path
 
-    from netsim.cli.output import progress, summary, verdict_lines
-    from netsim.cli.tally import annotate, write_junit
+    from netsim.cli.output import progress
+    from netsim.cli.tally import write_junit
     from netsim.errors import ConfigError, Problem
     from netsim.scenario.load import load_all
     from netsim.scenario.result import exit_code
@@ -49,20 +49,17 @@ def run_folders(
     if not files:
         raise ConfigError(Problem(" ".join(paths or ["scenarios"]), 0, 0, "", "no scenario files here"))
     scenarios = load_all(files, settings=settings(None, seed))
-    runs = []
+    runs: list[Run] = []
     with progress(f"{len(files)} scenarios") as bar:
-        for run in _runs(files, scenarios, min(jobs or os.cpu_count() or 1, len(files))):
+
+        def tell(run: Run) -> None:
             runs.append(run)
             if bar is not None:
                 bar(len(runs) / len(files))
-            if json:
-                continue
-            for verdict in run.result.expect:
-                lines = list(verdict_lines(verdict))
-                typer.echo("\n".join(lines[:1] if verdict.passed else lines))
-            typer.echo(summary(run.result))
-            if os.environ.get("GITHUB_ACTIONS") == "true":
-                typer.echo("\n".join(annotate(run)), nl=not run.result.passed)
+            if not json:
+                _print(run)
+
+        _each(files, scenarios, min(jobs or os.cpu_count() or 1, len(files)), tell)
     if junit is not None:
         try:
             write_junit(Path(junit), runs)
@@ -84,20 +81,39 @@ def _files(paths: Sequence[str]) -> list[Path]:
     return files
 
 
-def _runs(files: Sequence[Path], scenarios: Sequence[Scenario], jobs: int) -> Iterator[Run]:
-    """Yield each file's run, in the files' order, here or in `jobs` processes."""
+def _print(run: Run) -> None:
+    import os
+
+    from netsim.cli.output import summary, verdict_lines
+    from netsim.cli.tally import annotate
+
+    for verdict in run.result.expect:
+        lines = list(verdict_lines(verdict))
+        typer.echo("\n".join(lines[:1] if verdict.passed else lines))
+    typer.echo(summary(run.result))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        typer.echo("\n".join(annotate(run)), nl=not run.result.passed)
+
+
+def _each(files: Sequence[Path], scenarios: Sequence[Scenario], jobs: int, tell: Callable[[Run], None]) -> None:
+    """Run each file here or in `jobs` processes; tell of it as soon as those before it in the files' order are told."""
     if jobs == 1:
-        yield from map(_run, files, scenarios)
+        for file, scenario in zip(files, scenarios, strict=True):
+            tell(_run(file, scenario))
         return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
+    from netsim.sweep.workers import processes, run_each
 
-    from netsim.sweep.engine import leave_signals_to_the_parent
+    ready: dict[int, Run] = {}
+    turn = 0
 
-    with ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=leave_signals_to_the_parent
-    ) as pool:  # fmt: skip
-        yield from pool.map(_run, files, scenarios)
+    def keep(number: int, run: Run) -> None:
+        nonlocal turn
+        ready[number] = run
+        while turn in ready:
+            tell(ready.pop(turn))
+            turn += 1
+
+    run_each(lambda: processes(jobs), _run, dict(enumerate(zip(files, scenarios, strict=True))), keep)
 
 
 def _run(file: Path, scenario: Scenario) -> Run:

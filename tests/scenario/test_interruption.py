@@ -91,6 +91,17 @@ def test_what_a_stopped_run_came_to_is_kept_and_marked(start, tmp_path, signum, 
     assert not (tmp_path / "out" / UNFINISHED).exists()
 
 
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_tests_in_several_processes_stop_when_the_group_is_told_to(start, tmp_path, signum, status):
+    (tmp_path / "again.yaml").write_text(LONG)
+    words = ("test", "short.yaml", "long.yaml", "again.yaml", "--jobs", "2")
+    process = start(*words, start_new_session=True)
+    assert process.stdout.readline().startswith("TEST: all arrive")
+    os.killpg(process.pid, signum)
+    _, said = process.communicate(timeout=20)
+    assert (process.returncode, said) == (status, "netsim: interrupted\n")
+
+
 def test_killed_at_any_instant_the_old_files_stay_whole_and_the_next_run_clears_up(start, run, tmp_path):
     """Twelve kills spread over start, run and writing."""
     assert run("run", "short.yaml", "--out", "out") == (0, "")
