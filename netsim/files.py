@@ -14,6 +14,8 @@ from pathlib import Path
 
 LONGEST = 1 << 24
 """Octets of the longest file that is read: a topology of 10,000 nodes has a tenth of it."""
+LONGEST_OF_OURS = 1 << 30
+"""The same of what netsim wrote itself: the result of a long run, the journal of many."""
 UNFINISHED = ".netsim-unfinished"
 """The folder, inside a run's, where its files grow; one that a killed run left is cleared by the next."""
 
@@ -22,7 +24,7 @@ class Unreadable(ValueError):  # noqa: N818  # it says what the file is, as OSEr
     """A file that is not one to read; says what it is."""
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path, longest: int = LONGEST) -> bytes:
     """Read a whole file that a stranger may have made. Raises OSError, and Unreadable for what is no plain file.
 
     A pipe or a device would be waited for, or never end.
@@ -34,9 +36,9 @@ def read_bytes(path: Path) -> bytes:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(status.st_mode):
             raise Unreadable("is a device or a pipe, not a file")
-        if status.st_size > LONGEST:
-            raise Unreadable(f"is {status.st_size:,} octets long, and no file of netsim has more than {LONGEST:,}")
-        return file.read(LONGEST + 1)
+        if status.st_size > longest:
+            raise Unreadable(f"is {status.st_size:,} octets long, and no file of netsim has more than {longest:,}")
+        return file.read(longest + 1)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

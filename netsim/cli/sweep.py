@@ -62,12 +62,10 @@ def sweep(
     loaded = scenarios[0]
     first = loaded.seed if seed is None else seed
     work = jobs(axes, runs, first)
+    journal = Journal(None if out is None else Path(out), scenarios)
     with progress(f"{loaded.name}: {len(work)} runs") as bar:
         tell = None if bar is None else lambda finished, total: bar(finished / total)
-        journal = Journal(None if out is None else Path(out), scenarios)
-        outcomes, whole = run_all(
-            scenarios, work, workers=workers, scheduler=scheduler, done=tell, journal=journal
-        )  # fmt: skip
+        outcomes, whole = run_all(scenarios, work, workers=workers, scheduler=scheduler, done=tell, journal=journal)
     found = Sweep(
         scenario=loaded.name, runs=runs, first_seed=first, partial=not whole, bounds=bounds_of(loaded),
         points=tuple(

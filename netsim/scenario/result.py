@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netsim.errors import ConfigError, Problem
-from netsim.files import read_bytes
+from netsim.files import LONGEST_OF_OURS, read_bytes
 
 if TYPE_CHECKING:
     from netsim.observe.plot import Figure
@@ -132,7 +132,7 @@ class Result:
         file = Path(path)
         file = file / "result.json" if file.is_dir() else file
         try:
-            data = json.loads(read_bytes(file))
+            data = json.loads(read_bytes(file, LONGEST_OF_OURS))
             if not isinstance(data, dict):
                 raise ConfigError(
                     Problem(str(file), 0, 0, "", "holds several results or none", "choose one FILE to run")

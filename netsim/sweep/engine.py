@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 from netsim.scenario.model import Scenario
 from netsim.sweep.grid import Job
-from netsim.sweep.journal import Journal
+from netsim.sweep.journal import Journal, Outcome
 from netsim.sweep.workers import cluster, processes, run_each
 
 Done = Callable[[int, int], None]
 """done(finished, total)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one run is remembered for; plain data that travels between processes."""
-
-    number: int
-    point: int
-    seed: int
-    passed: bool
-    digest: str
-    failed: tuple[str, ...]
-    measures: Mapping[str, float | None]
-    flows: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def run_job(scenario: Scenario, job: Job) -> Outcome:

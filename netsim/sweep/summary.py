@@ -17,8 +17,8 @@ from netsim.files import write_text
 from netsim.observe.plot.cdf import CdfData, Curve
 from netsim.scenario.model import Scenario
 from netsim.scenario.values import Bound
-from netsim.sweep.engine import Outcome
 from netsim.sweep.grid import label
+from netsim.sweep.journal import Outcome
 from netsim.units import NS_PER_S
 
 SCHEMA = "netsim-sweep/1"

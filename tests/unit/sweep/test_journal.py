@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from netsim.errors import ConfigError
 from netsim.scenario.load import load
 from netsim.sweep import engine
 from netsim.sweep.grid import jobs
-from netsim.sweep.journal import NAME, Journal, fingerprint
+from netsim.sweep.journal import NAME, Journal, fingerprint, program
 
 ROOT = Path(__file__).parents[3]
 TEXT = """\
@@ -68,9 +69,77 @@ def test_a_line_that_a_kill_cut_in_two_is_no_run(scenario, tmp_path, monkeypatch
     text = (tmp_path / NAME).read_text()
     (tmp_path / NAME).write_text(text[:-20])
     seeds = counted(monkeypatch)
+    for _ in range(2):
+        engine.run_all([scenario], jobs([], 3, 1), workers=1, journal=Journal(tmp_path, [scenario]))
+    assert seeds == [2, 3]  # the second time nothing is: what was written behind the cut line is whole
+    whole, cut, *others = (tmp_path / NAME).read_text().splitlines()
+    assert (whole, cut) == (text.splitlines()[0], text.splitlines()[1][:-19])
+    assert [json.loads(line)["outcome"]["seed"] for line in others] == [2, 3]
+
+
+def test_after_a_change_of_netsim_everything_is_run_anew(scenario, tmp_path, monkeypatch):
     engine.run_all([scenario], jobs([], 2, 1), workers=1, journal=Journal(tmp_path, [scenario]))
-    assert seeds == [2]
-    assert all(json.loads(line) for line in text.splitlines())
+    monkeypatch.setattr("netsim.sweep.journal.program", lambda: "another")
+    seeds = counted(monkeypatch)
+    engine.run_all([scenario], jobs([], 2, 1), workers=1, journal=Journal(tmp_path, [scenario]))
+    assert seeds == [1, 2]
+
+
+def test_the_programs_name_changes_with_any_of_its_modules(tmp_path, monkeypatch):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "module.py").write_text("a = 1\n")
+    monkeypatch.setattr("netsim.__path__", [str(tmp_path)])
+    before = program()
+    (tmp_path / "notes.txt").write_text("of no account")
+    assert program() == before
+    (tmp_path / "deep" / "module.py").write_text("a = 2\n")
+    assert program() != before
+
+
+@pytest.mark.parametrize("text", ["an expectation\u2028in two", "caf\u00e9\u0085"])
+def test_line_ends_that_only_unicode_knows_end_no_line(scenario, tmp_path, text):
+    run = engine.Outcome(0, 0, 1, False, "d", (text,), {text: None})
+    Journal(tmp_path, [scenario]).note(run)
+    assert Journal(tmp_path, [scenario]).finished(jobs([], 1, 1)[0]) == run
+
+
+@pytest.mark.parametrize("line", [b"\xff\xfe{}", b"[1]", b"[" * 100_000, b'{"scenario": [], "sum": "", "outcome": []}'])
+def test_a_line_that_is_no_run_is_none(scenario, tmp_path, line):
+    (tmp_path / NAME).write_bytes(line + b"\n")
+    assert Journal(tmp_path, [scenario]).finished(jobs([], 1, 1)[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"), [('"passed": true', '"passed": 17'), ('{"all arrive": 0.5}', "3"), ('"seed": 1', '"seed": 2')]
+)
+def test_a_line_that_was_changed_is_none(scenario, tmp_path, good, bad):
+    Journal(tmp_path, [scenario]).note(engine.Outcome(0, 0, 1, True, "d", (), {"all arrive": 0.5}))
+    text = (tmp_path / NAME).read_text()
+    assert good in text
+    assert Journal(tmp_path, [scenario]).finished(jobs([], 1, 1)[0]) is not None
+    (tmp_path / NAME).write_text(text.replace(good, bad))
+    assert [Journal(tmp_path, [scenario]).finished(job) for job in jobs([], 2, 1)] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("plain", "plain cannot be written: File exists"),
+        ("/proc/x", "/proc/x cannot be written: No such file or directory"),
+        ("taken", "taken cannot be written: Is a directory"),
+        ("piped", "piped/journal.jsonl is a device or a pipe, not a file"),
+    ],
+)
+def test_a_folder_that_takes_no_journal_is_told_before_anything_is_run(scenario, tmp_path, monkeypatch, out, said):
+    monkeypatch.chdir(tmp_path)
+    Path("plain").write_text("mine")
+    Path("taken", NAME).mkdir(parents=True)
+    Path("piped").mkdir()
+    os.mkfifo(Path("piped", NAME))
+    with pytest.raises(ConfigError) as caught:
+        Journal(Path(out), [scenario])
+    assert str(caught.value) == f"--out: {said}"
+    assert Path("plain").read_text() == "mine"
 
 
 @pytest.mark.slow
@@ -122,7 +191,8 @@ def test_a_sweep_whose_whole_group_is_told_to_stop_ends_and_keeps_what_it_has(tm
         command, cwd=tmp_path, env=environment, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         deadline = time.monotonic() + 60
-        while not (tmp_path / "out" / NAME).exists() and time.monotonic() < deadline:
+        journal = tmp_path / "out" / NAME
+        while not (journal.exists() and journal.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.05)
         os.killpg(process.pid, signum)
         _, said = process.communicate(timeout=60)

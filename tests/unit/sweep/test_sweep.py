@@ -156,6 +156,7 @@ def test_a_broken_expectation_is_status_1(cli, tmp_path):
         (("--vary", "kernel.a=linux-6,linux-7"), 'linux-7'),
         (("--vary", "kernel.x=linux-6"), "kernel.x"),
         (("--runs", "0"), ""),
+        (("--out", "x.yaml"), "--out: x.yaml cannot be written: File exists\n"),
     ],
 )  # fmt: skip
 def test_every_point_is_checked_before_anything_is_run(cli, args, said):
