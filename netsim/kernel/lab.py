@@ -47,8 +47,6 @@ class KernelLab(Lab):
         world = self.kernel_world
         world.start()
         world.pump(until)
-        if not world.ended:
-            world.env.run_to(max(world.env.now, until))
 
     def close(self) -> None:
         """Let every namespace go."""
