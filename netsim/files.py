@@ -38,7 +38,7 @@ def read_bytes(path: Path, longest: int = LONGEST) -> bytes:
             raise Unreadable("is a device or a pipe, not a file")
         if status.st_size > longest:
             raise Unreadable(f"is {status.st_size:,} octets long, and no file of netsim has more than {longest:,}")
-        return file.read(longest + 1)
+        return file.read(status.st_size or LONGEST)  # files of /proc have no size
 
 
 def write_bytes(path: Path, data: bytes) -> None:

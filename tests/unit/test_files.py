@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+import tracemalloc
+from pathlib import Path
 
 import pytest
 
-from netsim.files import write_bytes, write_text
+from netsim.files import LONGEST_OF_OURS, read_bytes, write_bytes, write_text
 
 
 def test_a_new_file_is_there_and_nothing_beside_it(tmp_path):
@@ -74,3 +76,18 @@ def test_what_cannot_be_written_is_an_oserror_in_words(tmp_path, name, kind):
         write_text(tmp_path / name, "new")
     assert caught.value.strerror
     assert (tmp_path / "a").read_text() == "old"
+
+
+@pytest.mark.parametrize("longest", [10, LONGEST_OF_OURS])
+def test_a_file_takes_the_memory_that_it_has(tmp_path, longest):
+    (tmp_path / "a").write_text("text")
+    tracemalloc.start()
+    try:
+        assert read_bytes(tmp_path / "a", longest) == b"text"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_of_proc_that_says_no_size_is_read():
+    assert read_bytes(Path("/proc/self/stat")).startswith(str(os.getpid()).encode())
