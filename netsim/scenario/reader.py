@@ -30,7 +30,8 @@ _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _BOUND = re.compile(r":\s+(>=?\s*[0-9][^,}\]#]*)")
 _TAGGED = re.compile(r"(?:&\S+\s+)?!")
 _DEEPEST = 50
-_INDENTED = re.compile(r"^ {50}", re.MULTILINE)
+_STEPS = re.compile(rf"^[ \t?:-]{{{_DEEPEST // 2}}}", re.MULTILINE)
+"""A line far enough from the margin: each level of a block begins a column on, or is a list at its mapping's column."""
 _MOST_COPIES = 20_000
 """Aliases may multiply: a file in which they repeat more values than this is refused."""
 
@@ -77,8 +78,8 @@ def read_text(text: str, shown: str) -> Located:
 
 
 def _refuse_depth(text: str, source: Source) -> None:
-    """Refuse a file nested deeper than anything of netsim is: composing it would take the stack's depth."""
-    if text.count("[") + text.count("{") <= _DEEPEST and not _INDENTED.search(text) and text.count("- -") <= _DEEPEST:
+    """Refuse a file so deep that composing it would take the stack's depth: well above what `_Tree` refuses anyway."""
+    if text.count("[") + text.count("{") <= _DEEPEST and not _STEPS.search(text):
         return
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
@@ -87,9 +88,13 @@ def _refuse_depth(text: str, source: Source) -> None:
             if depth > _DEEPEST:
                 start = event.start_mark
                 mark = Mark(source) if start is None else Mark(source, start.line + 1, start.column + 1)
-                raise ConfigError(mark.problem("", f"nested deeper than {_DEEPEST} levels"))
+                raise ConfigError(_too_deep(mark))
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+
+
+def _too_deep(mark: Mark) -> Problem:
+    return mark.problem("", f"nested deeper than {_DEEPEST} levels")
 
 
 def resolve(text: str) -> bool | int | float | str | None:
@@ -143,6 +148,8 @@ class _Tree:
 
     def convert(self, node: yaml.Node, path: tuple[str | int, ...]) -> Located:
         mark = Mark(self.source, node.start_mark.line + 1, node.start_mark.column + 1)
+        if len(path) >= _DEEPEST and not isinstance(node, yaml.ScalarNode):
+            raise ConfigError(*self.problems, _too_deep(mark))  # aliases make a deep tree of a flat file
         if id(node) in self._seen:
             self._copies += 1
             if id(node) in self._open or self._copies > _MOST_COPIES:

@@ -64,6 +64,15 @@ TEXTS = {
     "braces": ("a: " + "{a: " * 60 + "}" * 60, "nested deeper than 50 levels"),
     "indentation": (block(20_000)[:3_000_000], "nested deeper than 50 levels"),
     "dashes": ("- " * 100_000 + "a\n", "nested deeper than 50 levels"),
+    "wide dashes": ("-  " * 900 + "x\n", "x.yaml:1:151: nested deeper than 50 levels"),
+    "question marks": ("? " * 900 + "x\n", "nested deeper than 50 levels"),
+    "keys that begin below question marks": ("? a\n: " + "? " * 900 + "x\n", "nested deeper than 50 levels"),
+    "some of each": ("- " * 23 + "[" * 49 + "]" * 49, "x.yaml:1:74: nested deeper than 50 levels"),
+    "aliases of aliases": (
+        f"a0: &a0 {'[' * 40}{']' * 40}\n"
+        + "".join(f"a{n}: &a{n} {'[' * 40}*a{n - 1}{']' * 40}\n" for n in range(1, 50)),
+        "nested deeper than 50 levels",
+    ),
     "a python tag": ("name: !!python/object/apply:os.system ['touch stolen']\n", "name: a list is not text"),
     "control characters": ("name: a\x00b\n", "control characters are not allowed"),
     "a python name": ("name: !!python/name:os.system\n", "unknown YAML tag"),
