@@ -48,8 +48,8 @@ def live(
 ) -> None:
     """Run a scenario in real time, the nodes under live: being the running kernel's or behind your TAP devices.
 
-    Needs root for namespaces; nothing outside its own is touched. Exit status: the command's, else as for run; 1 when
-    the emulation was later than allowed, 4 where this machine cannot.
+    Needs root for namespaces; nothing outside its own is touched. Exit status: the command's (137 when it outlived the
+    scenario and was killed), else as for run; 1 when the emulation was later than allowed, 4 where the machine cannot.
 
     Example: netsim live scenarios/live/two-isps.yaml -- ping -c 5 world
     """
@@ -90,6 +90,8 @@ def _tell(outcome: Outcome, *, json: bool, judged: bool) -> None:
     elif judged:
         tell(outcome.result)
     talk(f"netsim: {outcome.lateness}")
+    for remark in outcome.remarks:
+        talk(f"netsim: {remark}")
     if outcome.fault:
         talk(f"netsim: {outcome.fault}")
 

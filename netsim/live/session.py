@@ -1,7 +1,7 @@
 """A live run: the scenario on the real clock, and a command inside one of its real nodes.
 
 With a command the run ends when the command does, and expectations are judged only where it is asked to go on to the
-scenario's end. Without one it lasts as long as the scenario.
+scenario's end. Without one it lasts as long as the scenario. A command that outlives the scenario is killed at its end.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from netsim.live.world import LiveLab, LiveWorld
 from netsim.scenario.model import Live, Scenario
 from netsim.scenario.result import Result
 from netsim.scenario.runner import Progress, locate_refusal, run_scenario
+from netsim.scenario.values import show
 from netsim.seeds import Seed
 from netsim.topology.model import Topology
 from netsim.topology.ports import first_address
@@ -49,12 +50,16 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it; `status` is the command's, None without one. `fault` says why the run ended before its time."""
+    """What came of it; `status` is the command's, None without one. `fault` says why the run ended before its time.
+
+    `remarks` are sentences on what did not go by itself: a command that was ended is one.
+    """
 
     result: Result
     lateness: Lateness
     status: int | None = None
     fault: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 class Running:
@@ -62,6 +67,7 @@ class Running:
 
     def __init__(self, world: LiveWorld, process: subprocess.Popen[bytes], *, ends_run: bool) -> None:
         self.status: int | None = None
+        self.cut = False
         self._world = world
         self._process = process
         self._ends_run = ends_run
@@ -75,8 +81,9 @@ class Running:
         self._world.ended = self._world.ended or self._ends_run
 
     def finish(self) -> int:
-        """End the command if it still runs; return its status."""
+        """End the command if it still runs, which is a `cut`; return its status."""
         if self.status is None:
+            self.cut = self._process.poll() is None
             self._process.kill()
             self.status = status_of(self._process)
             os.close(self._pidfd)
@@ -117,7 +124,15 @@ def run_live(scenario: Scenario, wish: Wish, progress: Progress | None = None) -
             server.wait()
         if kept is not None:
             signal.signal(signal.SIGINT, kept)
-    return Outcome(result, lateness, statuses[0] if statuses else None, worlds[0].fault)
+    fault = worlds[0].fault
+    remarks = tuple(_cut(wish, scenario) for each in running if each.cut and not fault)
+    return Outcome(result, lateness, statuses[0] if statuses else None, fault, remarks)
+
+
+def _cut(wish: Wish, scenario: Scenario) -> str:
+    end = show(scenario.duration, "duration")
+    hint = "--set duration=... makes it longer"
+    return f"{wish.argv[0]} outlived the scenario and was killed at its end, {end} ({hint})"
 
 
 def _leave_it_to_the_command(signum: int, frame: object) -> None:

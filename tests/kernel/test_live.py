@@ -182,6 +182,14 @@ def test_the_commands_exit_status_is_ours(far, command, status):
     assert netsim("live", far, "--", "sh", "-c", command).returncode == status
 
 
+@pytest.mark.parametrize("options", [(), ("--to-the-end",)], ids=["to its own end", "to the end"])
+def test_a_command_that_outlives_the_scenario_is_killed_and_that_is_said(far, options):
+    done = netsim("live", far, "--set", "duration=1s", *options, "--", "sleep", "60")
+    assert done.returncode == 137
+    said = "netsim: sleep outlived the scenario and was killed at its end, 1s (--set duration=... makes it longer)\n"
+    assert done.stderr.endswith(said)
+
+
 def test_a_clock_later_than_allowed_fails_the_run(far):
     done = netsim("live", far, "--max-lateness", "1us", "--", "ping", "-c", "3", "-i", "0.2", "server")
     assert done.returncode == 1
