@@ -149,7 +149,7 @@ def _serve(world: LiveWorld, real: Mapping[str, Live], hosts: str) -> Iterator[s
         lines = [line for line in spec.serve.splitlines() if line.strip()]
         if not lines:
             continue
-        namespace = world.kernel_node(name).kernel.namespace
+        namespace = world.live_node(name).kernel.namespace
         for line in lines:
             yield start(namespace, ["sh", "-c", f"exec {line}"], hosts, quiet=True)
         deadline = time.monotonic() + COMING_UP
@@ -158,7 +158,7 @@ def _serve(world: LiveWorld, real: Mapping[str, Live], hosts: str) -> Iterator[s
 
 
 def _begin(world: LiveWorld, node: str, wish: Wish, hosts: str) -> Running:
-    process = start(world.kernel_node(node).kernel.namespace, wish.argv, hosts)
+    process = start(world.live_node(node).kernel.namespace, wish.argv, hosts)
     return Running(world, process, ends_run=not wish.to_the_end)
 
 

@@ -14,7 +14,17 @@ from netsim.seeds import Seed
 from netsim.sim.apps.build import Destination
 from netsim.sim.node import Node
 from netsim.sim.world import World
+from netsim.stack.netns import Netns
 from netsim.stack.profile import Profile
+
+
+class LiveNode(KernelNode):
+    """A node of the running kernel for programs of the person's: whoever runs there opens any port, as root would."""
+
+    def _new_box(self) -> Netns:
+        box = super()._new_box()
+        self.kernel.namespace.write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")
+        return box
 
 
 class LiveWorld(KernelWorld):
@@ -30,17 +40,20 @@ class LiveWorld(KernelWorld):
         spec = self.real.get(name)
         if spec is None:
             return World.add_node(self, name, profile)
+        node: Node
         if spec.tap is None:
-            return super().add_node(name, profile)
-        box = TapBox(spec.tap, spec.dev or "", self)
-        self._taps.append(box)
-        node = self.nodes[name] = TapNode(self, name, profile, box)
+            node = LiveNode(self, name, profile)
+        else:
+            box = TapBox(spec.tap, spec.dev or "", self)
+            self._taps.append(box)
+            node = TapNode(self, name, profile, box)
+        self.nodes[name] = node
         return node
 
-    def kernel_node(self, name: str) -> KernelNode:
+    def live_node(self, name: str) -> LiveNode:
         """Return a node of the running kernel."""
         node = self.nodes[name]
-        assert isinstance(node, KernelNode)
+        assert isinstance(node, LiveNode)
         return node
 
     def close(self) -> None:

@@ -62,8 +62,8 @@ def real_boxes():
         pytest.skip(str(skipped))
 
 
-def netsim(*words, prefix=(), **options):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def netsim(*words, prefix=(), env=(), **options):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **dict(env)}
     command = [*prefix, sys.executable, "-m", "netsim", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, **options)
 
@@ -115,6 +115,18 @@ def test_a_real_curl_of_10_mb_is_whole(tmp_path, loss):
     )
     assert done.returncode == 0, done.stderr
     assert hashlib.sha256(got.read_bytes()).digest() == hashlib.sha256(content).digest()
+
+
+def test_under_sudo_a_server_has_port_80_though_it_is_no_root(tmp_path):
+    """As sudo's caller it has none of root's rights; ports are the namespace's, so nobody's but ours."""
+    nobody = {"SUDO_UID": "65534", "SUDO_GID": "65534"}
+    python = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin")
+    if python is None:
+        pytest.skip("there is no Python that nobody may run")
+    file = tmp_path / "far.yaml"
+    file.write_text(f"{FAR}  server: {{namespace: auto, serve: '{python} -m http.server -d /proc/self/ns 80'}}\n")
+    done = netsim("live", file, "--", "curl", "-sS", "-o", "/dev/null", "http://server/", env=nobody)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(shutil.which("iperf3") is None, reason="iperf3 is not installed")
