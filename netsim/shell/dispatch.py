@@ -184,5 +184,5 @@ def _check_words(words: Sequence[Word], kernel: str, extra: Mapping[str, Tool], 
         hint = f"{tool.name} is for {', '.join(tool.kernels)}"
         return [LineProblem(word.column, f"{word.text}: not found on kernel {kernel}", hint)]
     if here is not None and hasattr(tool, "check_text"):
-        return cast("Reader", tool).check_text(words, here.text, here.column)
+        return cast("Reader", tool).check_text(words, here.text, here.columns)
     return tool.check(words)

@@ -22,7 +22,8 @@ OR = "||"
 THEN = ";"
 
 _BLANKS = " \t"
-_HERE = re.compile(r"<<(-?)[ \t]*(['\"]?)([\w.-]+)\2")
+HERE = re.compile(r"<<(-?)[ \t]*(['\"]?)([\w.-]+)\2")
+"""What announces a here-document: whether tabs are taken off its lines, a quote, the word that ends it."""
 _REFUSED = MappingProxyType(
     {
         "$": "variables and substitutions are not supported here",
@@ -52,10 +53,11 @@ class Redirect(NamedTuple):
 
 
 class Here(NamedTuple):
-    """A here-document: its text, and the column of its first character."""
+    """A here-document: where it is announced, its text, and where its lines begin, the one that ends it among them."""
 
-    text: str
     column: int
+    text: str = ""
+    columns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,9 @@ class _Lexer:
             elif char == "#":
                 end = text.find("\n", self.at)
                 self.at = len(text) if end < 0 else end
-            elif char == "<" and (announced := _HERE.match(text, self.at)) is not None:
+            elif char == "<" and (announced := HERE.match(text, self.at)) is not None:
                 self._announced.append((len(self.tokens), announced))
-                self.tokens.append(Here("", self.at + 1))
+                self.tokens.append(Here(self.at + 1))
                 self.at = announced.end()
             elif char in "\n;&|>" or (char in "12" and text[self.at + 1 : self.at + 2] == ">"):
                 self._operator()
@@ -114,19 +116,21 @@ class _Lexer:
         """Read the here-documents that the line just ended has announced."""
         for place, announced in self._announced:
             lines = []
-            start = self.at
+            columns = []
             while self.at < len(self.text):
                 end = self.text.find("\n", self.at)
                 end = len(self.text) if end < 0 else end
                 line = self.text[self.at : end]
                 self.at = min(end + 1, len(self.text))
                 line = line.lstrip("\t") if announced[1] else line
+                columns.append(end - len(line) + 1)
                 if line.rstrip("\r") == announced[3]:
                     break
                 lines.append(line)
             else:
                 raise self._endless()
-            self.tokens[place] = Here("".join(f"{line}\n" for line in lines), start + 1)
+            text = "".join(f"{line}\n" for line in lines)
+            self.tokens[place] = Here(announced.start() + 1, text, tuple(columns))
         self._announced.clear()
 
     def _operator(self) -> None:
@@ -143,7 +147,7 @@ class _Lexer:
         parts: list[str] = []
         while self.at < len(self.text):
             char = self.text[self.at]
-            if char in _BLANKS or char in "\n\r;&|>" or _HERE.match(self.text, self.at):
+            if char in _BLANKS or char in "\n\r;&|>" or HERE.match(self.text, self.at):
                 break
             if char == "\\":
                 parts.append(self._escape())
@@ -234,9 +238,10 @@ def _redirect(
             return index + 2
         raise SyntaxProblem("Syntax error: Bad fd number", end + 1)
     if not isinstance(following, Word):
-        unexpected = "end of file" if following is None else "newline" if following.text == "\n" else ""
-        at = len(text) + 1 if following is None else following.column
-        named = unexpected or f'"{following.text}"' if isinstance(following, _Operator) else unexpected
-        raise SyntaxProblem(f"Syntax error: {named} unexpected", at)
+        if following is None:
+            raise SyntaxProblem("Syntax error: end of file unexpected", len(text) + 1)
+        named = "newline" if following.text == "\n" else f'"{following.text}"'
+        named = "redirection" if isinstance(following, Here) else named
+        raise SyntaxProblem(f"Syntax error: {named} unexpected", following.column)
     redirects.append(Redirect(fd, following, append))
     return index + 1

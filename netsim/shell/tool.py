@@ -86,8 +86,8 @@ class Tool(Protocol):
 class Reader(Tool, Protocol):
     """A command that reads a here-document, its standard input."""
 
-    def check_text(self, argv: Sequence[Word], text: str, column: int) -> list[LineProblem]:
-        """Say what is wrong with the words and the text, which begins at `column`."""
+    def check_text(self, argv: Sequence[Word], text: str, columns: Sequence[int]) -> list[LineProblem]:
+        """Say what is wrong with the words and the text, whose lines begin at `columns`, its end at the last one."""
         ...
 
     def run_text(self, box: Box, argv: Sequence[Word], text: str, *, now: Ns) -> CommandResult:

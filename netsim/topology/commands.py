@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from netsim.shell.tokens import HERE
+
 _SPACE_AFTER_JOIN = re.compile(r"[ \t]*")
-_HERE = re.compile(r"<<(-?)[ \t]*(['\"]?)([\w.-]+)\2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def expand(block: str) -> tuple[Command, ...]:
             newline = block.find("\n", i)
             i = newline if newline >= 0 else len(block)
             continue
-        elif char == "<" and (here := _HERE.match(block, i)) is not None:
+        elif char == "<" and (here := HERE.match(block, i)) is not None:
             ends.append((here[3], bool(here[1])))
         elif char == "\n":
             until = i

@@ -60,11 +60,13 @@ class UnknownOptionError(Exception):
 
 
 class Getopt:
-    """The reader of one line; `extras` grows while it runs, newest first."""
+    """The reader of one line; `known` are its long options, `extras` grows while it runs, newest first."""
 
-    def __init__(self, words: Sequence[Word]) -> None:
+    def __init__(self, words: Sequence[Word], known: Mapping[str, tuple[str, int]] = _LONG) -> None:
         self.words = words
         self.at = 0
+        self._known = known
+        self._letters = _SHORT if known is _LONG else dict(known.values())
         self._cluster = ""
         self.extras: list[Extra] = []
 
@@ -101,10 +103,10 @@ class Getopt:
 
     def _short(self) -> Token:
         letter, self._cluster = self._cluster[0], self._cluster[1:]
-        if letter not in _SHORT:
+        if letter not in self._letters:
             self._cluster = ""
             raise UnknownOptionError(f"-{letter}", self.last)
-        args = _SHORT[letter]
+        args = self._letters[letter]
         if args == NO:
             return Token(letter, "", self.last)
         value, self._cluster = self._cluster, ""
@@ -124,7 +126,7 @@ class Getopt:
         if found is None:
             raise UnknownOptionError(word.text, word)
         if isinstance(found, str):
-            letter, args = _LONG[found]
+            letter, args = self._known[found]
             if not equals and args == REQUIRED:
                 value = self._required(word.text)
             return Token(letter, value, self.last)
@@ -134,16 +136,16 @@ class Getopt:
 
     def _find(self, name: str) -> str | Extra | None:
         """Find a long option by its whole name, else by an unambiguous beginning."""
-        if name in _LONG:
+        if name in self._known:
             return name
         for extra in self.extras:
             if name in (extra.option.name, *extra.option.aliases):
                 return extra
-        begun: list[str | Extra] = [each for each in _LONG if each.startswith(name)]
+        begun: list[str | Extra] = [each for each in self._known if each.startswith(name)]
         begun += [
             extra
             for extra in self.extras
             if any(each.startswith(name) for each in (extra.option.name, *extra.option.aliases))
         ]
-        meanings = {_LONG[each] if isinstance(each, str) else id(each.option) for each in begun}
+        meanings = {self._known[each] if isinstance(each, str) else id(each.option) for each in begun}
         return begun[0] if len(meanings) == 1 else None

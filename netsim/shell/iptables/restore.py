@@ -6,12 +6,15 @@ Source: iptables/xtables-restore.c (1.8.9); recorded in tests/golden/iptables.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 from netsim.shell import tokens
 from netsim.shell.iptables.commands import TABLES, VERSION
+from netsim.shell.iptables.extension import MisuseError
+from netsim.shell.iptables.getopt import NO, OPTIONAL, REQUIRED, Getopt, UnknownOptionError
 from netsim.shell.iptables.parser import Parser
 from netsim.shell.tool import Box, CommandResult, Failure, LineProblem, Word
 from netsim.stack.errno import Refusal
@@ -22,6 +25,10 @@ from netsim.units import Ns
 NAME = "iptables-restore"
 _TRY = f"Try `{NAME} -h' or '{NAME} --help' for more information."
 _TRY_OPTION = f"Try `{NAME} -h' for more information."
+_KNOWN = MappingProxyType({
+    "counters": ("c", NO), "verbose": ("v", NO), "test": ("t", NO), "noflush": ("n", NO), "modprobe": ("M", REQUIRED),
+    "table": ("T", REQUIRED), "wait": ("w", OPTIONAL), "wait-interval": ("W", OPTIONAL), "ipv4": ("4", NO),
+})  # fmt: skip
 _AT_LINE = re.compile(r"(?:at line:?|line) (\d+)")
 
 
@@ -36,20 +43,24 @@ class _Table:
 
 
 def restore(
-    box: Box | None, text: str, *, now: Ns, counters: bool = False, flush: bool = True, test: bool = False
-) -> CommandResult:
-    """Load `text`. `counters` keeps its numbers (-c), not `flush` adds to what is there (-n).
+    box: Box | None, text: str, *, now: Ns, counters: bool = False, flush: bool = True, test: bool = False,
+    only: str = "",
+) -> CommandResult:  # fmt: skip
+    """Load `text`. `counters` keeps its numbers (-c), not `flush` adds to what is there (-n), `only` is a table (-T).
 
     `test` only reads, and needs no box.
     """
     table: _Table | None = None
+    skipped = False
     number = 0
     try:
-        for number, line in enumerate(text.splitlines(), 1):
-            if not line.strip() or line.startswith("#"):
+        for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
+            if not line.strip() or line.startswith("#") or (skipped and not line.startswith("*")):
                 continue
             if table is None:
                 table = _open(line, number)
+                skipped = only not in ("", table.name)
+                table = None if skipped else table
             elif line.strip() == "COMMIT":
                 if not test and box is not None:
                     _commit(box, table, number, flush, now)
@@ -142,10 +153,6 @@ class RestoreTool:
     kernels = ("linux-2.4", "linux-6")
     _WHAT = "there is nothing to read"
     _HINT = "iptables-restore <<EOF, the text of iptables-save, and a line EOF"
-    _FLAGS: Mapping[str, str] = MappingProxyType({
-        "-c": "counters", "--counters": "counters", "-n": "noflush", "--noflush": "noflush", "-t": "test",
-        "--test": "test", "-v": "", "--verbose": "", "-w": "", "--wait": "",
-    })  # fmt: skip
 
     def check(self, argv: Sequence[Word]) -> list[LineProblem]:
         """Say that there is no input."""
@@ -155,34 +162,65 @@ class RestoreTool:
         """Do what the tool does with an empty input: nothing."""
         return CommandResult()
 
-    def check_text(self, argv: Sequence[Word], text: str, column: int) -> list[LineProblem]:
+    def check_text(self, argv: Sequence[Word], text: str, columns: Sequence[int]) -> list[LineProblem]:
         """Say the first thing that is wrong with the text, at its line."""
         try:
-            self._options(argv)
+            options = _options(argv)
         except Failure as failure:
             return [failure.problem(argv, self.name)]
-        said = restore(None, text, now=0, test=True).stderr
+        said = restore(None, text, now=0, test=True, only=options.only).stderr
         if not said:
             return []
         found = _AT_LINE.search(said)
-        number = int(found[1]) if found else 1
-        before = sum(len(line) for line in text.splitlines(keepends=True)[: number - 1])
+        column = columns[int(found[1]) - 1 if found else 0]
         what = next(line for line in said.splitlines() if line.strip()).removeprefix(f"{self.name} {VERSION}: ")
-        return [LineProblem(column + before, what if what.startswith(self.name) else f"{self.name}: {what}")]
+        return [LineProblem(column, what if what.startswith(self.name) else f"{self.name}: {what}")]
 
     def run_text(self, box: Box, argv: Sequence[Word], text: str, *, now: Ns) -> CommandResult:
         """Load each table of the text, whole or not at all."""
         try:
-            flags = self._options(argv)
+            options = _options(argv)
         except Failure as failure:
             return failure.result()
         return restore(
-            box, text, now=now, counters="counters" in flags, flush="noflush" not in flags, test="test" in flags
-        )
+            box, text, now=now, counters="c" in options.letters, flush="n" not in options.letters,
+            test="t" in options.letters, only=options.only,
+        )  # fmt: skip
 
-    def _options(self, argv: Sequence[Word]) -> set[str]:
-        for word in argv[1:]:
-            if word.text not in self._FLAGS:
-                option = word.text.lstrip("-")[:1]
-                raise Failure(f"{self.name}: invalid option -- '{option}'\n{_TRY_OPTION}", 1, word)
-        return {self._FLAGS[word.text] for word in argv[1:]}
+
+class _Options(NamedTuple):
+    letters: frozenset[str]
+    only: str
+
+
+def _options(argv: Sequence[Word]) -> _Options:
+    """Read the options; -w and -W take a number that follows, and wait for nobody. Raises Failure."""
+    letters: set[str] = set()
+    only = ""
+    files: list[Word] = []
+    reader = Getopt(argv[1:], _KNOWN)
+    try:
+        while (token := reader.next()) is not None:
+            if token.letter in ("w", "W") and not token.value:
+                reader.argument()
+            elif token.letter in ("w", "W") and not token.word.text.startswith("--"):
+                raise UnknownOptionError(f"-{token.value[0]}", token.word)  # its short form takes nothing that hangs on
+            elif token.letter == "T":
+                only = token.value
+            elif not token.letter:
+                files.append(token.word)
+            letters.add(token.letter)
+    except UnknownOptionError as unknown:
+        long = unknown.text.startswith("--")
+        what = f"unrecognized option '{unknown.text}'" if long else f"invalid option -- '{unknown.text[1:]}'"
+        raise Failure(f"{NAME}: {what}\n{_TRY_OPTION}", 1, unknown.word) from None
+    except MisuseError:
+        word = reader.last
+        long = word.text.startswith("--")
+        what = f"option '{word}' requires an argument" if long else f"option requires an argument -- '{word.text[-1]}'"
+        raise Failure(f"{NAME}: {what}\n{_TRY_OPTION}", 1, word) from None
+    if len(files) > 1:
+        raise Failure("Unknown arguments found on commandline", 1, files[0])
+    if files:
+        raise Failure(f"Can't open {files[0]}: No such file or directory", 1, files[0])
+    return _Options(frozenset(letters), only)

@@ -101,18 +101,59 @@ def test_a_command_line_gives_it_a_here_document():
     assert "-j DROP" not in box.sh("iptables-save").stdout
 
 
-def test_its_options_are_refused_in_its_words():
-    result = replay.TablesBox().sh(HERE.format(options="-x", target="ACCEPT"))
-    assert (result.rc, result.stderr) == (
-        1, "iptables-restore: invalid option -- 'x'\nTry `iptables-restore -h' for more information.\n"
-    )  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("-w 5", ""), ("-W 5", ""), ("-w", ""), ("--wait=5", ""), ("--wait 5", ""), ("--wait-interval=3", ""),
+        ("-nc", ""), ("-cn", ""), ("-tw", ""), ("--no", ""), ("--counter", ""), ("-M /x", ""), ("--verb", ""),
+        ("-T nat", ""), ("--table=filter", ""), ("-4v", ""),
+        ("-x", "iptables-restore: invalid option -- 'x'"), ("-nx", "iptables-restore: invalid option -- 'x'"),
+        ("-w5", "iptables-restore: invalid option -- '5'"), ("-w -5", "iptables-restore: invalid option -- '5'"),
+        ("--bogus", "iptables-restore: unrecognized option '--bogus'"),
+        ("-T", "iptables-restore: option requires an argument -- 'T'"),
+        ("--table", "iptables-restore: option '--table' requires an argument"),
+        ("foo", "Can't open foo: No such file or directory"), ("a b", "Unknown arguments found on commandline"),
+        ("-w ! x", "Unknown arguments found on commandline"),
+    ],
+)  # fmt: skip
+def test_its_options_are_read_and_refused_as_the_tool_does(options, said):
+    """Recorded from iptables 1.8.9."""
+    result = replay.TablesBox().sh(HERE.format(options=options, target="ACCEPT"))
+    more = "\nTry `iptables-restore -h' for more information.\n" if "-restore:" in said else "\n" if said else ""
+    assert (result.rc, result.stderr) == (1 if said else 0, said + more)
+    assert [
+        problem.what.endswith(said) for problem in check_line(HERE.format(options=options, target="ACCEPT"), "linux-6")
+    ] == ([True] if said else [])
 
 
-def test_a_mistake_in_the_text_is_told_at_its_line_before_anything_runs():
-    text = HERE.format(options="", target="ACCEPT --foo")
+@pytest.mark.parametrize(("table", "loaded"), [("nat", [2]), ("filter", [1]), ("mangle", []), ("foo", [])])
+def test_of_a_text_one_table_can_be_chosen(table, loaded):
+    """Recorded from iptables 1.8.9: what stands in the others is not read."""
+    box = replay.TablesBox()
+    rules = ("-A INPUT -j DROP", "-A POSTROUTING -j MASQUERADE")
+    text = f"*filter\n{rules[0]}\nCOMMIT\n*nat\n{rules[1]}\nCOMMIT\n*raw\nnonsense\n"
+    assert restore(box, text, now=0, only=table).rc == 0
+    assert [line for line in saved(box).splitlines() if "-A" in line] == [f"[0:0] {rules[n - 1]}" for n in loaded]
+    assert restore(box, "*foo\nCOMMIT\n", now=0, only=table).rc == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HERE.format(options="", target="ACCEPT --foo"),
+        HERE.format(options="", target="ACCEPT --foo").replace("\n", "\n\t\t").replace("<<EOF", "<<-EOF"),
+    ],
+)
+def test_a_mistake_in_the_text_is_told_at_its_line_before_anything_runs(text):
     (problem,) = check_line(text, "linux-6")
     assert text[problem.column - 1 :].startswith("-A INPUT -p icmp -j ACCEPT --foo")
     assert problem.what == 'iptables-restore: unknown option "--foo"'
+
+
+def test_a_table_without_an_end_is_told_at_the_texts_end():
+    text = "iptables-restore <<EOF\n*filter\n:INPUT DROP\nEOF\n"
+    (problem,) = check_line(text, "linux-6")
+    assert (text[problem.column - 1 :], problem.what) == ("EOF\n", "iptables-restore: COMMIT expected at line 3")
 
 
 def test_without_a_text_it_says_how_to_give_it_one():

@@ -65,6 +65,8 @@ def test_redirections_name_stream_and_target():
         ("a ||", 5, "Syntax error: end of file unexpected"),
         ("a >", 4, "Syntax error: end of file unexpected"),
         ("a > ;", 5, 'Syntax error: ";" unexpected'),
+        ("a > \nb", 5, "Syntax error: newline unexpected"),
+        ("a > <<E\nb\nE\n", 5, "Syntax error: redirection unexpected"),
         ("a >&x", 4, "Syntax error: Bad fd number"),
         ("ip route add $X", 14, '"$": variables and substitutions are not supported here'),
         ('echo "$X"', 7, '"$": variables and substitutions are not supported here'),
@@ -84,17 +86,17 @@ def test_what_is_no_line_is_told_with_its_column(text, column, what):
 
 
 @pytest.mark.parametrize(
-    ("text", "here", "column"),
+    ("text", "here", "columns"),
     [
-        ("a <<E\nb c\n  d\nE\n", "b c\n  d\n", 7), ("a <<'E'\n$b\nE", "$b\n", 9), ("a <<-E\n\tb\n\tE\n", "b\n", 8),
-        ("a<<E\nE\n", "", 6), ("a <<X <<Y\nX\nb\nY\n", "b\n", 13),
+        ("a <<E\nb c\n  d\nE\n", "b c\n  d\n", (7, 11, 15)), ("a <<'E'\n$b\nE", "$b\n", (9, 12)),
+        ("a <<-E\n\tb\n\t\tE\n", "b\n", (9, 13)), ("a<<E\nE\n", "", (6,)), ("a <<X <<Y\nX\nb\nY\n", "b\n", (13, 15)),
     ],
 )  # fmt: skip
-def test_a_here_document_is_the_lines_up_to_its_word(text, here, column):
+def test_a_here_document_is_the_lines_up_to_its_word(text, here, columns):
     """POSIX 2.7.4: of several the last one is what the command reads."""
     (command,) = parse(text)
     assert [word.text for word in command.words] == ["a"]
-    assert (command.here.text, command.here.column) == (here, column)
+    assert (command.here.text, command.here.columns) == (here, columns)
 
 
 def test_what_follows_a_here_document_is_another_command():
