@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from netsim.cli.options import Json, Seed, Settings, duration, instant, settings
+from netsim.cli.options import Json, Seed, Settings, instant, settings
 
 
 def explain(
@@ -46,24 +46,25 @@ def explain(
     """
     from netsim.scenario.load import load
 
-    _one_question(packet is not None or frame is not None or bool(flow) or bool(filter_), neigh, decision)
+    _one_question(packet is not None or frame is not None or bool(flow), filter_, neigh, decision)
     scenario = load(file, settings=settings(set_, seed))
     when = instant(at, "--at", scenario.duration)
     from netsim.cli.output import progress
     from netsim.observe.filter import compile_filter
     from netsim.scenario import explanation  # simpy and the stack only once the file is right
+    from netsim.scenario.runner import known_node
 
     matching = compile_filter(filter_) if filter_ else None
     found: object
     with progress(f"{scenario.name}: looking") as bar:
         if neigh:
             node, dst, dev = _neighbour(neigh)
-            explanation.known_node(scenario, node)
+            known_node(scenario, node)
             found = explanation.explain_neigh(scenario, node, dst, dev, at=when, progress=bar)
         elif decision is not None:
-            node, told = _decision(decision)
+            node, told = _decision(decision, scenario.duration)
             if node:
-                explanation.known_node(scenario, node)
+                known_node(scenario, node)
             start = told if told is not None else when or 0
             found = explanation.explain_decision(scenario, node=node, at=start, matching=matching, progress=bar)
         else:
@@ -83,14 +84,16 @@ def explain(
         typer.echo(text(found), nl=False)
 
 
-def _one_question(packet: bool, neigh: str, decision: str | None) -> None:
+def _one_question(packet: bool, filter_: str, neigh: str, decision: str | None) -> None:
     from netsim.errors import ConfigError, Problem
 
     hint = "one of --packet, --frame, --flow, --filter, --neigh, --decision"
-    if not packet and not neigh and decision is None:
+    if not packet and not filter_ and not neigh and decision is None:
         raise ConfigError(Problem("explain", 0, 0, "", "explain what?", hint))
-    if neigh and (packet or decision is not None):
+    if neigh and (packet or filter_ or decision is not None):
         raise ConfigError(Problem("explain", 0, 0, "", "--neigh goes with --at alone", hint))
+    if packet and decision is not None:
+        raise ConfigError(Problem("explain", 0, 0, "", "--decision goes with --filter and --at alone", hint))
 
 
 def _neighbour(text: str) -> tuple[str, str, str]:
@@ -104,14 +107,14 @@ def _neighbour(text: str) -> tuple[str, str, str]:
     return node, dst, dev
 
 
-def _decision(text: str) -> tuple[str, int | None]:
-    """Read "[NODE] [at TIME]"."""
+def _decision(text: str, end: int) -> tuple[str, int | None]:
+    """Read "[NODE] [at TIME]", an instant of a run of length `end`."""
     from netsim.errors import ConfigError, Problem
 
     words = text.split()
     at = None
     if len(words) >= 2 and words[-2] == "at":
-        at = duration(words[-1], "--decision")
+        at = instant(words[-1], "--decision", end)
         words = words[:-2]
     if len(words) > 1 or words == ["at"]:
         raise ConfigError(Problem("--decision", 0, 0, "", f'"{text}" cannot be read', 'as "router at 96s"'))

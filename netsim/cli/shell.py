@@ -33,7 +33,7 @@ def shell(
     from netsim.cli.console import Console  # simpy and the stack only once the file is right
     from netsim.cli.output import progress
 
-    with progress(scenario.name, scenario.duration) as bar:
+    with progress(scenario.name, instant) as bar:
         console = Console(scenario, instant, progress=bar)
     try:
         console.interact()

@@ -32,6 +32,7 @@ def show(
 
     scenario = load(file, settings=settings(set_, seed))
     when = instant(at, "--at", scenario.duration)
+    from netsim.cli.output import progress
     from netsim.observe.explain.facts import Fact, as_json
     from netsim.scenario.expect import Answer
     from netsim.scenario.explanation import answer_and_why  # simpy and the stack only once the file is right
@@ -40,10 +41,11 @@ def show(
 
     reasons: list[Fact] = []
     answer: Answer | CommandResult
-    if why:
-        answer, reasons = answer_and_why(scenario, node, command, at=when)
-    else:
-        answer = answer_at(scenario, node, command, at=when)
+    with progress(scenario.name, scenario.duration if when is None else when) as bar:
+        if why:
+            answer, reasons = answer_and_why(scenario, node, command, at=when, progress=bar)
+        else:
+            answer = answer_at(scenario, node, command, at=when, progress=bar)
     if json:
         from json import dumps
 

@@ -20,7 +20,7 @@ from netsim.observe.explain.route import route_fact
 from netsim.observe.filter import Filter
 from netsim.scenario.model import Scenario
 from netsim.scenario.origins import Origins
-from netsim.scenario.runner import Progress, build_lab, file_expectations, file_timeline
+from netsim.scenario.runner import Progress, build_lab, file_expectations, file_timeline, known_node
 from netsim.shell.dispatch import run as run_shell
 from netsim.shell.tool import CommandResult
 from netsim.sim.tools.script import takes_time
@@ -126,7 +126,7 @@ def explain_decision(
 
 
 def answer_and_why(
-    scenario: Scenario, node: str, line: str, *, at: Ns | None = None
+    scenario: Scenario, node: str, line: str, *, at: Ns | None = None, progress: Progress | None = None
 ) -> tuple[CommandResult, list[Fact]]:
     """Return what a command answers on a node at an instant, and each routing decision that it asked for.
 
@@ -138,7 +138,7 @@ def answer_and_why(
     def listen(bus: Bus) -> None:
         bus.subscribe((RouteLookup,), made.append)
 
-    with run_until(scenario, listen, lambda: False, until=at) as lab:
+    with run_until(scenario, listen, lambda: False, progress, until=at) as lab:
         made.clear()
         asking = _AskingWhy(lab[node].node.box)
         if takes_time(line):
@@ -171,13 +171,6 @@ class _AskingWhy:
             self.reasons.append(answer.why)
             answer = replace(answer, why="")
         return cast("T | Refusal", answer)
-
-
-def known_node(scenario: Scenario, node: str) -> None:
-    """Raise ConfigError, with the names there are, unless the scenario has this node."""
-    names = scenario.effective_topology().nodes
-    if node not in names:
-        raise ConfigError(Problem("NODE", 0, 0, "", f'no node "{node}"', f"there are: {', '.join(names)}"))
 
 
 def run_until(

@@ -123,27 +123,28 @@ def digest_of(scenario: Scenario) -> str:
     return kept[0].hexdigest()
 
 
-def answer_at(scenario: Scenario, node: str, line: str, *, at: Ns | None = None) -> Answer:
+def answer_at(
+    scenario: Scenario, node: str, line: str, *, at: Ns | None = None, progress: Progress | None = None
+) -> Answer:
     """Run up to an instant (default: the end) and return what a command answers on a node there. Raises ConfigError."""
-    with lab_at(scenario, at) as lab:
-        if node not in lab.topology.nodes:
-            names = ", ".join(lab.topology.nodes)
-            raise ConfigError(Problem("NODE", 0, 0, "", f'no node "{node}"', f"there are: {names}"))
+    known_node(scenario, node)
+    with build_lab(scenario, scenario.effective_topology()) as lab:
+        file_timeline(lab, scenario)
+        run_lab(lab, scenario.duration if at is None else at, progress)
         result = lab[node].sh(line)
         return Answer(result.rc, result.stdout, result.stderr)
+
+
+def known_node(scenario: Scenario, node: str) -> None:
+    """Raise ConfigError, with the names there are, unless the scenario has this node."""
+    names = scenario.effective_topology().nodes
+    if node not in names:
+        raise ConfigError(Problem("NODE", 0, 0, "", f'no node "{node}"', f"there are: {', '.join(names)}"))
 
 
 def rehearse(scenario: Scenario) -> None:
     """Set everything up and run nothing: what only a box can refuse is told now. Raises ConfigError."""
     build_lab(scenario, scenario.effective_topology()).close()
-
-
-def lab_at(scenario: Scenario, at: Ns | None = None) -> Lab:
-    """Return the scenario's lab after it ran up to an instant (default: the end)."""
-    lab = build_lab(scenario, scenario.effective_topology())
-    file_timeline(lab, scenario)
-    run_lab(lab, scenario.duration if at is None else at, None)
-    return lab
 
 
 def build_lab(scenario: Scenario, topology: Topology, bus_ready: Callable[[Bus], None] | None = None) -> Lab:

@@ -21,7 +21,7 @@ from netsim.trace.bus import Bus
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class World:
-    """Everything that moves. Knows nothing of YAML or networkx: lab.py builds one from a topology.
+    """Everything that moves. Knows nothing of YAML or networkx: it is built from above.
 
     `hops` counts frames delivered to interfaces. `remember` False switches the boxes' flow memory off; `timers` makes
     the deadlines of each new box.

@@ -88,12 +88,19 @@ def test_a_decision_is_told_with_its_candidates(cli):
         (("--decision", "r soon"), '--decision: "r soon" cannot be read (as "router at 96s")'),
         (("--decision", "a at 1s"), "--decision: no decision with a choice on a from there on"),
         (("--flow", "w", "--at", "soon"), "--at: "),
+        (
+            ("--flow", "w", "--at", "5h"),
+            "--at: 5h is after the run, which ends at 6s (--set duration=... makes it longer)",
+        ),
+        (("--decision", "r at 5h"), "--decision: 5h is after the run, which ends at 6s (--set duration=... makes it"),
+        (("--decision", "r", "--packet", "2"), "explain: --decision goes with --filter and --at alone"),
     ],
 )
 def test_each_mistake_is_one_line_and_status_2(cli, args, said):
     code, out, err = cli("explain", "x.yaml", *args)
     assert (code, out) == (2, "")
     assert err.startswith(said)
+    assert err.count("\n") == 1
 
 
 def test_show_why_tells_the_decision_behind_an_answer(cli):

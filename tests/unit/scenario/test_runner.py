@@ -173,8 +173,12 @@ def test_a_command_can_be_asked_at_any_instant():
     small = scenario(traffic={"w": {"from": "h", "to": "isp1:80", "every": "1s", "start": "3s"}})
     assert answer_at(small, "r", "ip neigh show dev wan0", at=2_000_000_000).stdout == ""
     assert "REACHABLE" in answer_at(small, "r", "ip neigh show dev wan0", at=4_000_000_000).stdout
+
+
+def test_a_node_that_is_not_there_is_told_before_anything_runs(monkeypatch):
+    monkeypatch.delattr("netsim.scenario.runner.build_lab")
     with pytest.raises(ConfigError, match='no node "x"'):
-        answer_at(small, "x", "ip link")
+        answer_at(scenario(), "x", "ip link")
 
 
 @pytest.mark.slow
