@@ -89,13 +89,8 @@ def build(layers: tuple[Layer, ...]) -> Any:  # Any: a scapy packet
     packet = None
     for layer in layers:
         try:
-            made = classes[layer.name](**{**unsaid(layer.name), **layer.fields})
+            made = classes[layer.name](**layer.fields)
         except (AttributeError, TypeError, ValueError) as error:
             raise NotationError(0, f"{layer.name}: {error}") from error
         packet = made if packet is None else packet / made
     return packet
-
-
-def unsaid(layer: str) -> dict[str, int]:
-    """Return what fields are that nobody names, where scapy would put in the hour at which it was imported."""
-    return {"ts_ori": 0, "ts_rx": 0, "ts_tx": 0} if layer == "ICMP" else {}

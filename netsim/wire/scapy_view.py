@@ -3,8 +3,8 @@
 Importing it costs half a second; everybody imports it inside the function that needs it.
 
 scapy asks the machine it runs on for what a packet leaves open: a route and an interface for an IP source, a MAC by
-real ARP. Here nothing does: an address left open is zeros (a destination MAC: broadcast), so that the same packet gives
-the same octets everywhere, and scapy has no reason to warn.
+real ARP, the hour for an ICMP timestamp. Here nothing does: what is left open is zeros (a destination MAC: broadcast),
+so that the same packet gives the same octets everywhere, and scapy has no reason to warn.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ __all__ = ["ARP", "ICMP", "IP", "TCP", "UDP", "Ether", "Packet", "Raw", "dissect
 _LOGGING_ERROR = 40
 _OPEN_MAC = "00:00:00:00:00:00"
 _OPEN_IP = "0.0.0.0"
+_TIMESTAMPS = (13, 14)
+"""The ICMP types that carry times. Source: RFC 792."""
 
 
 @contextmanager
@@ -72,12 +74,15 @@ def to_octets(packet: Packet) -> bytes:
         elif isinstance(layer, ARP):
             for name, value in (("hwsrc", _OPEN_MAC), ("hwdst", _OPEN_MAC), ("psrc", _OPEN_IP), ("pdst", _OPEN_IP)):
                 _fill(layer, name, value)
+        elif isinstance(layer, ICMP) and layer.type in _TIMESTAMPS:
+            for name in ("ts_ori", "ts_rx", "ts_tx"):
+                _fill(layer, name, 0)
         layer = layer.payload
     with _quiet():
         return bytes(packet)
 
 
-def _fill(layer: Packet, name: str, value: str) -> None:
+def _fill(layer: Packet, name: str, value: str | int) -> None:
     if layer.fields.get(name) is None and layer.overloaded_fields.get(name) is None:
         layer.setfieldval(name, value)
 

@@ -33,11 +33,3 @@ def test_anything_else_is_refused_at_its_place(text, column, what):
 def test_a_field_that_scapy_does_not_know_is_refused():
     with pytest.raises(NotationError, match="IP: "):
         build(parse_packet("IP(nose=3)"))
-
-
-def test_a_timestamp_nobody_gave_is_zero_and_not_the_hour_of_the_day():
-    """scapy's default is the instant of its import: two processes would inject two packets."""
-    packet = build(parse_packet("ICMP(type=13, id=3, seq=1)"))
-    assert bytes(packet)[8:] == bytes(12)
-    assert bytes(build(parse_packet("ICMP(type=14, ts_rx=7)")))[12:16] == bytes([0, 0, 0, 7])
-    assert len(bytes(build(parse_packet("ICMP(type=8)")))) == 8

@@ -59,6 +59,15 @@ def test_open_addresses_are_zeros_and_broadcast():
     assert octets[26:34] == bytes(4) + bytes((10, 9, 8, 7))
 
 
+def test_an_open_timestamp_is_zero_and_not_the_hour_of_the_day():
+    """scapy's default is the instant of its import: two processes would send two packets."""
+    assert to_octets(ICMP(type=13, id=3, seq=1))[8:] == bytes(12)
+    assert to_octets(IP(src="1.2.3.4", dst="5.6.7.8") / ICMP(type=14, ts_rx=7))[28:] == bytes((*[0] * 7, 7, *[0] * 4))
+    assert len(to_octets(ICMP(type=8))) == 8
+    cut = to_octets(IP(src="1.2.3.4", dst="5.6.7.8") / ICMP(type=13, ts_tx=7))[:-5]
+    assert to_octets(dissect(cut, link_header=False)) == cut
+
+
 def test_building_leaves_the_argument_alone():
     packet = Ether() / IP(dst="10.9.8.7") / UDP()
     to_octets(packet)
