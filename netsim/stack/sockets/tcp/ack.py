@@ -144,9 +144,9 @@ class AckInput:
             rtt = (now - told.first_at) // NS_PER_US
             shortest = (now - told.last_at) // NS_PER_US
         if told.sack_at >= 0:
-            shortest = (now - told.sack_at) // NS_PER_US
+            shortest = (now - told.last_sack_at) // NS_PER_US
             if rtt < 0:
-                rtt = shortest
+                rtt = (now - told.sack_at) // NS_PER_US
         if rtt < 0 and told.acked and self._tsecr(sock, seg) >= 0:
             ms = (timestamp(now, sock.ts_offset) - seg.tsecr) & 0xFFFFFFFF
             if ms < 0x80000000:
@@ -173,7 +173,7 @@ class AckInput:
             ctx.recovery.tail_probe_acked(sock, ack=seg.ack, plain_duplicate=plain)
         set_timer = told.acked > 0 or self._sacked_older(sock, told)
         again = REXMIT_NONE
-        lost_before = rtx.lost_out
+        lost_before = rtx.lost_ever
         if told.sacked or dsack or not not_dup or cc.state != CA_OPEN:
             duplicate = not (advanced or not_dup or dsack)
             again, alarmed = ctx.recovery.alert(
@@ -186,7 +186,7 @@ class AckInput:
             # "TCP ACK that makes forward progress": the next packet sent confirms the neighbour.
             sock.confirm = True
         if cc.reducing:
-            cc.reduce(told.delivered, max(0, rtx.lost_out - lost_before), rtx.in_flight, una_advanced=advanced)
+            cc.reduce(told.delivered, rtx.lost_ever - lost_before, rtx.in_flight, una_advanced=advanced)
         elif told.acked:
             cc.grow(told.delivered, now)
         self._again(sock, again, now)

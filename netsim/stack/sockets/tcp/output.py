@@ -46,8 +46,8 @@ HEADERS = 40
 """IP and TCP header without options."""
 MAX_ADVMSS = 65_495
 TCP_MIN_SND_MSS = 48
-TCP_TIMEOUT_MIN: Ns = 8 * NS_PER_MS
-"""Two jiffies: added to a timer so that it does not fire early."""
+TCP_TIMEOUT_MIN: Ns = 2 * NS_PER_MS
+"""Added to a timer that is made of a measured time. Source: TCP_TIMEOUT_MIN_US, include/net/tcp.h (6.8 and later)."""
 
 _PAIR = Struct("!II")
 
@@ -328,7 +328,8 @@ class TcpOutput:
         """Send a segment again, cut to what fits; False when it could not be. Mirrors tcp_retransmit_skb()."""
         rtx = sock.rtx
         if isinstance(self.route(sock, now), Refused):
-            self._note_retransmission(sock, now)
+            if not probe:
+                self._note_retransmission(sock, sent.sent_at)
             return False
         syn = sent.flags & TCPHDR_SYN
         if not syn:
@@ -339,19 +340,26 @@ class TcpOutput:
                 if sent.seq != sock.snd_una:
                     return False
                 room = mss
-            size = mss if mss <= room else room
+            size = min(mss, room)
             if len(sent.payload) > size:
                 rtx.split(sent, size)
+            elif len(sent.payload) < size:
+                rtx.join(sent, size, sock.window_end)
         rtx.resent(sent, now, counted=not probe)
         sock.total_retrans += 1
-        self._note_retransmission(sock, now)
+        if not probe:
+            self._note_retransmission(sock, now)
         return self.transmit(sock, sent.seq, sent.flags, sent.payload, now=now)
 
     @staticmethod
-    def _note_retransmission(sock: TcpSocket, now: Ns) -> None:
-        """Remember when the first retransmission was tried: time-outs count from there."""
+    def _note_retransmission(sock: TcpSocket, at: Ns) -> None:
+        """Remember when the first segment that was to go again last went: time-outs count from there.
+
+        A tail loss probe does not count. Source: tcp_retransmit_skb(), "Save stamp of the first (attempted)
+        retransmit".
+        """
         if sock.retrans_at < 0:
-            sock.retrans_at = now
+            sock.retrans_at = at
 
     def retransmit_lost(self, sock: TcpSocket, *, now: Ns) -> None:
         """Send lost segments again while the window allows. Mirrors tcp_xmit_retransmit_queue()."""

@@ -241,15 +241,13 @@ class Recovery:
         """Look again for losses after the reordering window. Mirrors tcp_rack_reo_timeout()."""
         rtx = sock.rtx
         before = rtx.in_flight
-        found, wait = rtx.detect_loss(now, self._reordering_window(sock))
-        if wait:
-            self._ctx.output.arm(sock, TIMER_REORDER, min(wait + TCP_TIMEOUT_MIN, sock.rtt.rto), now=now)
+        found, _ = rtx.detect_loss(now, self._reordering_window(sock))
         if rtx.in_flight != before:
             if sock.cc.state != CA_RECOVERY:
                 self._enter_recovery(sock, now)
                 sock.cc.reduce(1, found, rtx.in_flight, una_advanced=False)
             self._ctx.output.retransmit_lost(sock, now=now)
-        if sock.rtx_kind != TIMER_RETRANS and not wait:
+        if sock.rtx_kind != TIMER_RETRANS:
             self._ctx.output.rearm(sock, now=now)
 
     def tail_probe_acked(self, sock: TcpSocket, *, ack: int, plain_duplicate: bool) -> None:

@@ -57,16 +57,18 @@ class Sent:
 class Delivered:
     """What one ACK told: counts of segments, and the instants that measures are taken from (-1 none).
 
-    `first_at` and `last_at` are transmissions of never retransmitted segments that left the queue, `sack_at` of one
-    newly sacked; `orig_end` is the lowest end of these. `acked` counts what left, `sacked` what was newly sacked,
-    `delivered` both without counting any twice.
+    `first_at` and `last_at` are transmissions of never retransmitted segments that left the queue, `sack_at` and
+    `last_sack_at` of the first and last newly sacked; `orig_end` is the lowest end of these. `acked` counts what left,
+    `sacked` what was newly sacked, `delivered` both without counting any twice.
     """
 
-    __slots__ = ("acked", "delivered", "first_at", "last_at", "orig_end", "retrans_acked", "sack_at", "sacked")
+    __slots__ = (
+        "acked", "delivered", "first_at", "last_at", "last_sack_at", "orig_end", "retrans_acked", "sack_at", "sacked",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.acked = self.sacked = self.delivered = 0
-        self.first_at = self.last_at = self.sack_at = self.orig_end = -1
+        self.first_at = self.last_at = self.sack_at = self.last_sack_at = self.orig_end = -1
         self.retrans_acked = False
 
     def original(self, end: int) -> None:
@@ -80,11 +82,11 @@ def _seq(sent: Sent) -> int:
 
 
 class RtxQueue:
-    """The queue of one connection, in order of sequence numbers."""
+    """The queue of one connection, in order of sequence numbers. `lost_ever` counts what was ever found lost."""
 
     __slots__ = (
         "_blocks", "_by_time", "_head", "_lost", "_marks", "_order", "_segments", "advanced", "highest_sack",
-        "lost_out", "packets_out", "rack_at", "rack_order", "rack_rtt", "reord_seen", "retrans_out", "sacked_out",
+        "lost_ever", "lost_out", "packets_out", "rack_order", "rack_rtt", "reord_seen", "retrans_out", "sacked_out",
         "skbs",
     )  # fmt: skip
 
@@ -97,10 +99,10 @@ class RtxQueue:
         self._marks = 0
         self._blocks: dict[int, int] = {}
         self.packets_out = self.sacked_out = self.lost_out = self.retrans_out = 0
+        self.lost_ever = 0
         self.skbs = 0
         self.highest_sack = 0
         self.reord_seen = 0
-        self.rack_at: Ns = -1
         self.rack_order = 0
         self.rack_rtt: Ns = 0
         self.advanced = False
@@ -178,6 +180,38 @@ class RtxQueue:
             sent.payload = sent.payload[una - sent.seq :]
             sent.seq = una
 
+    def join(self, sent: Sent, space: int, window_end: int) -> None:
+        """Fill a short segment that goes out again with those behind it, up to `space` octets, the FIN included.
+
+        One that left in an skb with others is not taken. Mirrors tcp_retrans_try_collapse().
+        """
+        segments = self._segments
+        at = end = bisect_left(segments, sent.seq, self._head, key=_seq) + 1
+        space -= len(sent.payload)
+        pieces = [sent.payload]
+        while sent.ends_skb and end < len(segments):
+            other = segments[end]
+            space -= len(other.payload)
+            if not other.ends_skb or other.sacked or space < 0 or other.end > window_end:
+                break
+            pieces.append(other.payload)
+            sent.end = other.end
+            sent.flags |= other.flags
+            sent.ever |= other.ever
+            self._let_go(other)
+            end += 1
+        if end > at:
+            sent.payload = b"".join(pieces)
+            del segments[at:end]
+
+    def _let_go(self, sent: Sent) -> None:
+        """Forget a segment whose octets another one has now. Mirrors tcp_adjust_pcount()."""
+        sent.acked = True
+        self.packets_out -= 1
+        self.skbs -= 1
+        self.lost_out -= sent.lost
+        self.retrans_out -= sent.retrans
+
     # What an ACK does
 
     def acknowledge(self, una: int, now: Ns, told: Delivered, min_us: int, *, sack: bool) -> None:
@@ -247,12 +281,13 @@ class RtxQueue:
             told.original(sent.end)
             if told.sack_at < 0:
                 told.sack_at = sent.sent_at
-        if sent.retrans:
-            sent.retrans = False
-            self.retrans_out -= 1
+            told.last_sack_at = sent.sent_at
         if sent.lost:
             sent.lost = False
             self.lost_out -= 1
+            if sent.retrans:  # of what did not count as lost, the retransmission still is in flight
+                sent.retrans = False
+                self.retrans_out -= 1
         sent.sacked = True
         self.highest_sack = max(self.highest_sack, sent.seq)
         self.sacked_out += 1
@@ -272,9 +307,7 @@ class RtxQueue:
             return  # the ACK was for the first transmission
         self.advanced = True
         self.rack_rtt = rtt
-        if sent.order > self.rack_order:
-            self.rack_at = sent.sent_at
-            self.rack_order = sent.order
+        self.rack_order = max(self.rack_order, sent.order)
 
     def detect_loss(self, now: Ns, window: Ns) -> tuple[int, Ns]:
         """Mark what is lost by RACK; returns how many, and after which time to look again (0: no need).
@@ -283,19 +316,21 @@ class RtxQueue:
         """
         by_time = self._by_time
         found = 0
-        while by_time:
-            order, sent = by_time[0]
+        longest = 0
+        waiting = []
+        while by_time and by_time[0][0] < self.rack_order:
+            order, sent = by_time.popleft()
             if sent.acked or sent.sacked or sent.order != order or (sent.lost and not sent.retrans):
-                by_time.popleft()
                 continue
-            if order >= self.rack_order:
-                break
-            if self.rack_rtt + window > now - sent.sent_at:
-                return found, max(1, self.rack_rtt + window - (now - self.rack_at))
-            by_time.popleft()
-            self.mark_lost(sent)
-            found += 1
-        return found, 0
+            remaining = self.rack_rtt + window - (now - sent.sent_at)
+            if remaining > 0:
+                waiting.append((order, sent))
+                longest = max(longest, remaining)
+            else:
+                self.mark_lost(sent)
+                found += 1
+        by_time.extendleft(reversed(waiting))
+        return found, longest
 
     def mark_lost(self, sent: Sent) -> None:
         """Count one segment as lost, or its retransmission as lost again. Mirrors tcp_mark_skb_lost()."""
@@ -309,6 +344,7 @@ class RtxQueue:
         else:
             sent.lost = True
             self.lost_out += 1
+        self.lost_ever += 1
         if not sent.retrans:
             self._file_lost(sent)
 

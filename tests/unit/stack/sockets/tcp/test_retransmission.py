@@ -86,14 +86,64 @@ def test_host_unreachable_takes_one_doubling_back(make_net):
 
 
 def test_user_timeout_ends_it_early(make_net):
+    """Recorded (6.18): sent 0, probed 0.208, time-outs 0.416, 0.836, 1.668, 3.332; ETIMEDOUT at 3.42.
+
+    The time counts from the first time-out: a tail loss probe is no retransmission to it.
+    """
     net, client, _ = dead_peer(make_net)
     net.a.tcp.option(client, "user_timeout", sec(3), now=net.now)
     net.a.write(client, b"x")
     net.run(sec(30))
-    first_retransmission = net.times("a")[1]
+    _, _, first_time_out, *_ = net.times("a")
     failed, event = net.a.events(client)[-1]
     assert event == "error"
-    assert 3.0 <= failed - first_retransmission <= 3.04
+    assert 3.0 <= failed - first_time_out <= 3.04
+    assert len(net.times("a")) == 6
+
+
+def test_short_segments_go_out_again_as_one_and_take_the_fin_along(make_net):
+    """Recorded (6.18): four writes of 100, 50, 30 octets and a close, unanswered, come back as [FP.] 1:181.
+
+    The probe of the tail had found the second write alone.
+    """
+    net, client, _ = dead_peer(make_net)
+    net.a.tcp.option(client, "nodelay", 1, now=net.now)
+    for size in (100, 50, 30):
+        net.a.write(client, bytes(range(size)))
+        net.run(net.now + ms(20))
+    net.a.close(client)
+    net.run(sec(7))
+    assert [(s.seconds, s.flags, s.seq, s.size) for s in net.sent("a")] == [
+        (5.0, "P.", 1, 100), (5.02, "P.", 101, 50), (5.028, "P.", 101, 50), (5.04, "P.", 151, 30), (5.06, "F.", 181, 0),
+        (5.208, "FP.", 1, 180), (5.632, "FP.", 1, 180), (6.464, "FP.", 1, 180),
+    ]  # fmt: skip
+    assert net.log[-1].octets.endswith(bytes(range(100)) + bytes(range(50)) + bytes(range(30)))
+    assert (client.rtx.packets_out, client.rtx.skbs, client.rtx.in_flight) == (1, 1, 1)
+
+
+def test_a_joined_retransmission_ends_the_connection_like_its_parts(make_net, drain):
+    net, client, server = dead_peer(make_net)
+    reader = drain(net.b, server)
+    net.a.tcp.option(client, "nodelay", 1, now=net.now)
+    for size in (100, 50, 30):
+        net.a.write(client, bytes(range(size)))
+    net.a.close(client)
+    net.run(sec(6))
+    net.fate = lambda n, seen: ""
+    net.run(sec(8))
+    assert reader.data == bytes(range(100)) + bytes(range(50)) + bytes(range(30))
+    assert reader.ended
+    assert (client.rtx.packets_out, client.rtx.skbs, client.rtx.lost_out, client.rtx.retrans_out) == (0, 0, 0, 0)
+
+
+def test_what_left_in_one_skb_with_others_is_not_joined(make_net):
+    """Source: tcp_can_collapse(), "if (tcp_skb_pcount(skb) > 1) return false"."""
+    net, client, _ = dead_peer(make_net)
+    net.a.tcp.option(client, "nodelay", 1, now=net.now)
+    net.a.write(client, bytes(10))
+    net.a.write(client, bytes(1448 + 20))
+    net.run(sec(6))
+    assert [s.size for s in net.sent("a")] == [10, 1448, 20, 20, 10, 10]
 
 
 def test_the_peers_return_is_noticed_at_the_next_retransmission(make_net):

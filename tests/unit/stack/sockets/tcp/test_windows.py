@@ -25,7 +25,7 @@ def test_a_reader_that_sleeps_closes_the_window_and_is_probed(net, feed):
     assert server.rcv.queued > 60_000
     assert net.sent("b")[-1].window == 0
     probes = [s for s in net.log if s.src == "a" and not s.size and s.seconds > 0.1]
-    assert gaps([s.seconds for s in probes])[:5] == [0.452, 0.864, 1.728, 3.616, 6.912]
+    assert gaps([s.seconds for s in probes])[:5] == [0.456, 0.864, 1.728, 3.616, 6.912]
     assert all(s.seq == server.rcv.rcv_nxt - 1 - server.rcv.copied_seq + 1 for s in probes)
     held = server.rcv.queued
     assert len(net.b.read(server)) == held
