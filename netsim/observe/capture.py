@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import Any, BinaryIO, Final
 
 from netsim.errors import SimulationError
@@ -25,10 +26,13 @@ from netsim.wire.frame import Frame
 
 IN: Final = "in"
 OUT: Final = "out"
+_Seen = FrameSent | FrameDelivered
 HOLD: Ns = sec(4)
-"""How long a frame waits for explanations: a neighbour that does not answer gives its queue up after 3 s."""
+"""How long a frame waits for explanations at least: a neighbour that does not answer gives its queue up after 3 s."""
 HOLD_FRAMES = 4096
-"""How many frames wait at most; beyond, the oldest is written with the comments it has."""
+"""How many frames wait at most; when as many do, the older half is written with the comments it has."""
+_ROUND: Ns = HOLD // 8
+"""How often it is asked whose time is over: together they cost less than each by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +70,9 @@ def resolve_points(points: Iterable[str], links: Mapping[str, Sequence[Interface
     return Points(frozenset(interfaces), everything)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Captured:
-    """One frame at one interface: `direction` is "in" or "out"; comments grow while explanations come in.
-
-    `older` is the one before it with the same frame; `written` tells that what comes now is too late for it.
-    """
+    """One frame at one interface: `direction` is "in" or "out", `comments` what explained it."""
 
     t: Ns
     node: str
@@ -79,16 +80,17 @@ class Captured:
     direction: str
     frame: Frame
     comments: tuple[str, ...] = ()
-    older: Captured | None = None
-    written: bool = False
 
 
 class Capture:
     """Collects or streams the frames at some points.
 
-    With `file`, frames are written as pcapng when their window closes and `close()` writes the rest; the list stays
-    empty. Without, `frames` keeps them all, and `write()` makes a file of them. `lookups` asks the boxes for routing
-    decisions too, which they build for nobody else. `describe` gives an interface's description (its addresses).
+    With `file`, frames are written as pcapng when their window closes and `close()` writes the rest. Without, all are
+    kept, and `write()` makes a file of them. `lookups` asks the boxes for routing decisions too, which they build for
+    nobody else. `describe` gives an interface's description (its addresses).
+
+    A frame is known by its number, the `count` at which it came. The waiting ones are the records themselves, and are
+    filed by uid only when somebody explains one: most pass unexplained, and a capture costs each of them all it adds.
     """
 
     def __init__(
@@ -101,75 +103,95 @@ class Capture:
         lookups: bool = True,
         describe: Callable[[str, str], str] | None = None,
     ) -> None:
-        self.frames: list[Captured] = []
         self.count = 0
         self._matching = matching
         self._describe = describe
         self._stream = _PcapngStream(file, describe) if file is not None else None
-        self._waiting: deque[Captured] = deque()
-        self._by_uid: dict[int, Captured] = {}
-        self._notes: dict[tuple[str, int], list[str]] = {}
+        self._kept: list[_Seen] = []
+        self._waiting: deque[_Seen] = deque()
+        self._filed = 0
+        self._by_uid: dict[int, list[int]] = {}
+        self._comments: dict[int, tuple[str, ...]] = {}
+        self._notes: dict[tuple[str, int], tuple[str, ...]] = {}
         self._note_ages: deque[tuple[Ns, tuple[str, int]]] = deque()
-        points.listen(bus, FrameSent, self._sent)
-        points.listen(bus, FrameDelivered, self._delivered)
+        self._round: Ns = 0
+        points.listen(bus, FrameSent, self._seen)
+        points.listen(bus, FrameDelivered, self._seen)
         bus.subscribe((Dropped,), self._dropped)
         bus.subscribe((NatMapped,), self._nat)
         if lookups:
             bus.subscribe((RouteLookup,), self._lookup)
 
+    @property
+    def frames(self) -> list[Captured]:
+        """The frames so far, of a capture without a file."""
+        comments = self._comments
+        return [
+            Captured(r.t, r.node, r.dev, OUT if r.__class__ is FrameSent else IN, r.frame, comments.get(number, ()))
+            for number, r in enumerate(self._kept)
+        ]
+
     def write(self, file: BinaryIO) -> None:
         """Write the frames kept so far as pcapng. Not for a streaming capture."""
         stream = _PcapngStream(file, self._describe)
-        for captured in self.frames:
-            stream.write(captured)
+        for number, seen in enumerate(self._kept):
+            stream.write(seen, self._comments.get(number, ()))
 
     def close(self) -> None:
         """Write what still waits. The file stays the caller's to close."""
-        while self._waiting:
-            self._release()
+        self._release(len(self._waiting))
         self._notes.clear()
         self._note_ages.clear()
 
     # -- frames
 
-    def _sent(self, r: FrameSent) -> None:
-        self._add(Captured(r.t, r.node, r.dev, OUT, r.frame), r.frame.parent)
-
-    def _delivered(self, r: FrameDelivered) -> None:
-        self._add(Captured(r.t, r.node, r.dev, IN, r.frame), 0)
-
-    def _add(self, captured: Captured, made_from: int) -> None:
-        if self._matching is not None and not self._matching.matches_frame(captured.frame):
+    def _seen(self, r: _Seen) -> None:
+        frame = r.frame
+        if self._matching is not None and not self._matching.matches_frame(frame):
             return
-        self.count += 1
         waiting = self._waiting
-        if self._note_ages or (waiting and (waiting[0].t + HOLD < captured.t or len(waiting) >= HOLD_FRAMES)):
-            self._expire(captured.t)
-        if made_from and (notes := self._notes.get((captured.node, made_from))) and _is_ip(captured.frame):
-            captured.comments = tuple(notes)  # not to the ARP request that the packet had to wait for
-        waiting.append(captured)
-        uid = captured.frame.uid
-        captured.older = self._by_uid.get(uid)
-        self._by_uid[uid] = captured
+        if r.t >= self._round or len(waiting) >= HOLD_FRAMES:
+            self._expire(r.t)
+        if self._notes and r.__class__ is FrameSent and frame.parent:
+            notes = self._notes.get((r.node, frame.parent))
+            if notes is not None and _is_ip(frame):  # not the ARP request that the packet had to wait for
+                self._comments[self.count] = notes
+        self.count += 1
+        waiting.append(r)
         if self._stream is None:
-            self.frames.append(captured)
+            self._kept.append(r)
 
     def _expire(self, now: Ns) -> None:
-        while self._waiting and (self._waiting[0].t + HOLD < now or len(self._waiting) >= HOLD_FRAMES):
-            self._release()
-        while self._note_ages and (self._note_ages[0][0] + HOLD < now or len(self._note_ages) >= HOLD_FRAMES):
-            self._notes.pop(self._note_ages.popleft()[1], None)
+        """Write the frames and forget the notes whose time is over, or the older half of too many."""
+        self._round = now + _ROUND
+        waiting, ages = self._waiting, self._note_ages
+        over = sum(1 for _ in takewhile(lambda seen: seen.t + HOLD < now, waiting))
+        self._release(max(over, HOLD_FRAMES // 2) if len(waiting) >= HOLD_FRAMES else over)
+        while ages and (ages[0][0] + HOLD < now or len(ages) >= HOLD_FRAMES):
+            self._notes.pop(ages.popleft()[1], None)
 
-    def _release(self) -> None:
-        captured = self._waiting.popleft()
-        captured.written = True
-        uid = captured.frame.uid
-        if self._by_uid[uid] is captured:  # the newest with this frame, and the oldest of all: the last of them
-            del self._by_uid[uid]
-        if self._stream is not None:
-            self._stream.write(captured)
+    def _release(self, count: int) -> None:
+        """Let the oldest go: what explains them from now on is too late."""
+        first = self.count - len(self._waiting)
+        for number in range(first, first + count):
+            seen = self._waiting.popleft()
+            if number < self._filed and self._by_uid[seen.frame.uid][-1] == number:
+                del self._by_uid[seen.frame.uid]  # the newest with this frame, and the oldest of all: the last of them
+            if self._stream is not None:
+                self._stream.write(seen, self._comments.pop(number, ()))
 
     # -- explanations
+
+    def _find(self, uid: int, node: str) -> list[int]:
+        """Return the numbers of the waiting frames with a uid: those seen at `node`, or all if it has seen none."""
+        first = self.count - len(self._waiting)
+        self._filed = max(self._filed, first)
+        unfiled = islice(reversed(self._waiting), self.count - self._filed)
+        for number, seen in enumerate(reversed(list(unfiled)), self._filed):
+            self._by_uid.setdefault(seen.frame.uid, []).append(number)
+        self._filed = self.count
+        found = [number for number in self._by_uid.get(uid, ()) if number >= first]
+        return [number for number in found if self._waiting[number - first].node == node] or found
 
     def _dropped(self, r: Dropped) -> None:
         detail = f" ({r.detail})" if r.detail else ""
@@ -191,19 +213,14 @@ class Capture:
         """
         if not uid:
             return
-        seen = []
-        captured = self._by_uid.get(uid)
-        while captured is not None and not captured.written:
-            seen.append(captured)
-            captured = captured.older
-        here = [captured for captured in seen if captured.node == node]
-        for captured in here or seen:
-            captured.comments = (*captured.comments, text)
+        for number in self._find(uid, node):
+            self._comments[number] = (*self._comments.get(number, ()), text)
         if not final:
             if (node, uid) not in self._notes:
                 self._note_ages.append((t, (node, uid)))
-            self._notes.setdefault((node, uid), []).append(text)
-            self._expire(t)
+            self._notes[node, uid] = (*self._notes.get((node, uid), ()), text)
+            if t >= self._round or len(self._note_ages) >= HOLD_FRAMES:
+                self._expire(t)
 
 
 class CaptureCount:
@@ -261,14 +278,13 @@ class _PcapngStream:
         self._describe = describe
         self._numbers: dict[tuple[str, str, bool], int] = {}
 
-    def write(self, captured: Captured) -> None:
-        frame = captured.frame
-        key = (captured.node, captured.dev, frame.link_header)
+    def write(self, seen: _Seen, comments: Sequence[str]) -> None:
+        frame = seen.frame
+        key = (seen.node, seen.dev, frame.link_header)
         number = self._numbers.get(key)
         if number is None:
-            description = self._describe(captured.node, captured.dev) if self._describe else ""
+            description = self._describe(seen.node, seen.dev) if self._describe else ""
             linktype = LINKTYPE_ETHERNET if frame.link_header else LINKTYPE_RAW
-            number = self._writer.interface(f"{captured.node}:{captured.dev}", description, linktype)
-            self._numbers[key] = number
-        direction = DIRECTION_IN if captured.direction == IN else DIRECTION_OUT
-        self._writer.packet(number, captured.t, frame.octets, direction=direction, comments=captured.comments)
+            number = self._numbers[key] = self._writer.interface(f"{seen.node}:{seen.dev}", description, linktype)
+        direction = DIRECTION_OUT if seen.__class__ is FrameSent else DIRECTION_IN
+        self._writer.packet(number, seen.t, frame.octets, direction, comments)

@@ -38,7 +38,6 @@ _NANOSECONDS = b"\x09"
 """if_tsresol: stamps count units of 10^-9 s."""
 
 _OPTION = Struct("<HH")
-_EPB = Struct("<IIIIIII")
 _FLAGS = Struct("<HHI")
 _DIRECTIONS = (b"", *(_FLAGS.pack(_EPB_FLAGS, 4, way) + _OPT_END for way in (DIRECTION_IN, DIRECTION_OUT)))
 """The options of a packet without comments, by its direction."""
@@ -51,6 +50,7 @@ class PcapngWriter:
     def __init__(self, file: BinaryIO, *, application: str = "netsim", comment: str = "") -> None:
         self._file = file
         self._interfaces = 0
+        self._blocks: dict[tuple[int, int], Struct] = {}  # by the lengths of frame and options: one call packs it all
         options = _option(_OPT_COMMENT, comment.encode()) if comment else b""
         options += _option(_SHB_USERAPPL, application.encode()) + _OPT_END
         unknown_length = (-1).to_bytes(8, "little", signed=True)
@@ -67,17 +67,25 @@ class PcapngWriter:
         return self._interfaces - 1
 
     def packet(
-        self, interface: int, t: Ns, octets: bytes, *, direction: int = DIRECTION_UNKNOWN, comments: Sequence[str] = ()
+        self, interface: int, t: Ns, octets: bytes, direction: int = DIRECTION_UNKNOWN, comments: Sequence[str] = ()
     ) -> None:
         """Write a frame seen on an interface at `t`, with its direction and any number of comments."""
         length = len(octets)
-        pad = _PADDING[length & 3]
         options = _DIRECTIONS[direction]
         if comments:
             options = b"".join(_option(_OPT_COMMENT, comment.encode()) for comment in comments) + (options or _OPT_END)
-        total = 32 + length + len(pad) + len(options)
-        head = _EPB.pack(_ENHANCED_PACKET, total, interface, t >> 32, t & 0xFFFFFFFF, length, length)
-        self._file.write(b"".join((head, octets, pad, options, total.to_bytes(4, "little"))))
+        size = (length, len(options))
+        block = self._blocks.get(size)
+        if block is None:
+            block = Struct(f"<IIIIIII{length}s{-length & 3}x{size[1]}sI")
+            if not comments:
+                self._blocks[size] = block
+        total = block.size
+        self._file.write(
+            block.pack(
+                _ENHANCED_PACKET, total, interface, t >> 32, t & 0xFFFFFFFF, length, length, octets, options, total
+            )
+        )
 
     def _block(self, kind: int, body: bytes) -> None:
         total = (12 + len(body)).to_bytes(4, "little")

@@ -124,9 +124,24 @@ def test_a_streaming_capture_writes_late_drops_and_keeps_nothing() -> None:
 def test_a_streaming_capture_holds_a_bounded_number_of_frames() -> None:
     bus, out = Bus(), io.BytesIO()
     Capture(bus, ALL, file=out)
-    for uid in range(1, HOLD_FRAMES + 11):
+    written = []
+    for uid in range(1, HOLD_FRAMES + 2):
         bus.publish(sent(uid, "h1:eth0", uid))
-    assert len(comments_of(out.getvalue())) == 10
+        written.append(len(comments_of(out.getvalue())) if uid >= HOLD_FRAMES else 0)
+    assert written[-2:] == [0, HOLD_FRAMES // 2]  # full, and then the older half goes
+
+
+def test_what_explains_a_frame_finds_it_wherever_it_was_seen_while_others_come_and_go() -> None:
+    bus, out = Bus(), io.BytesIO()
+    capture = Capture(bus, ALL, file=out)
+    publish(bus, sent(0, "h1:eth0", 1), delivered(1, "router:lan0", 1))
+    publish(bus, Dropped(2, "h2", "", "UNKNOWN", 7, b""))  # asks for a frame that nobody saw: all are filed
+    publish(bus, delivered(3, "h3:eth0", 1), delivered(sec(5), "h2:eth0", 2), delivered(sec(5), "h2:eth0", 3))
+    publish(bus, Dropped(sec(5), "h2", "eth0", "TOO_LATE", 1, b""), Dropped(sec(5), "h2", "eth0", "IN_TIME", 2, b""))
+    capture.close()
+    comments = comments_of(out.getvalue())
+    assert [b"TOO_LATE" in comment for comment in comments] == [False] * 5
+    assert [b"IN_TIME" in comment for comment in comments] == [False, False, False, True, False]
 
 
 def test_a_kept_capture_and_a_streamed_one_write_the_same_octets() -> None:
