@@ -45,6 +45,7 @@ class AckInput:
         self._replace_ts_recent(sock, seg, now)
         window_moved = self._update_window(sock, seg)
         sock.snd_una = ack
+        sock.soft_error = None
         sock.probes_out = 0
         sock.last_heard_at = now
         if not rtx.packets_out:
@@ -115,11 +116,12 @@ class AckInput:
             return
         if sock.snd_nxt + min(sock.unsent_octets, sock.mss) <= sock.window_end and sock.snd_wnd:
             sock.backoff = 0
+            sock.probes_at = -1
             if sock.rtx_kind == TIMER_PROBE0:
                 sock.rtx_alarm.off()
                 sock.rtx_kind = TIMER_NONE
         else:
-            self._ctx.output.arm(sock, TIMER_PROBE0, self._ctx.clock.probe_delay(sock), now=now)
+            self._ctx.output.arm(sock, TIMER_PROBE0, self._ctx.clock.probe_delay(sock, now), now=now)
 
     @staticmethod
     def _sack(sock: TcpSocket, seg: Segment, told: Delivered, prior_una: int, now: Ns) -> bool:

@@ -62,6 +62,11 @@ class Cubic(Reno):
         self._sample_cnt = 0
         self._reset()
 
+    def begin(self, cwnd: int) -> None:
+        """Start with the connection: the handshake's round trip is no measure of one with data. See cubictcp_init()."""
+        super().begin(cwnd)
+        self._reset()
+
     def _reset(self) -> None:
         """Forget everything. Mirrors bictcp_reset()."""
         self._cnt = 0
@@ -133,6 +138,12 @@ class Cubic(Reno):
     def lose(self, in_flight: int, snd_nxt: int, now: Ns, *, first: bool) -> None:
         """Enter loss and begin anew. Mirrors cubictcp_state()."""
         super().lose(in_flight, snd_nxt, now, first=first)
+        self._reset()
+        self._begin_round(snd_nxt, now // NS_PER_US)
+
+    def lose_without_congestion(self, snd_nxt: int, now: Ns) -> None:
+        """Enter loss and begin anew. Mirrors cubictcp_state()."""
+        super().lose_without_congestion(snd_nxt, now)
         self._reset()
         self._begin_round(snd_nxt, now // NS_PER_US)
 

@@ -77,9 +77,7 @@ class TcpOutput:
             sport=sock.port, dport=sock.peer_port,
         )  # fmt: skip
         if isinstance(answer, Refused) or answer.error:
-            errno = answer.errno if isinstance(answer, Refused) else answer.error
-            sock.soft_error = self._ctx.error(sock, errno)
-            return answer if isinstance(answer, Refused) else Refused(errno, "")
+            return answer if isinstance(answer, Refused) else Refused(answer.error, "")
         sock.route = answer
         mtu = path_mtu(answer)
         if mtu != sock.mtu:
@@ -327,7 +325,9 @@ class TcpOutput:
     def retransmit(self, sock: TcpSocket, sent: Sent, *, now: Ns, probe: bool = False) -> bool:
         """Send a segment again, cut to what fits; False when it could not be. Mirrors tcp_retransmit_skb()."""
         rtx = sock.rtx
-        if isinstance(self.route(sock, now), Refused):
+        route = self.route(sock, now)
+        if isinstance(route, Refused):
+            sock.soft_error = self._ctx.error(sock, route.errno)  # as inet_sk_rebuild_header() does, here alone
             if not probe:
                 self._note_retransmission(sock, sent.sent_at)
             return False

@@ -65,14 +65,15 @@ class Recovery:
                 if self._leave(sock, tsecr):
                     return REXMIT_NONE, False
         if cc.state == CA_RECOVERY:
-            if not sack:
-                self._reno_sacks(sock, told, advanced=advanced, duplicate=duplicate)
-            elif advanced and self._may_undo(sock, tsecr):
+            if not advanced:
+                if not sack:
+                    self._reno_sacks(sock, told, advanced=False, duplicate=duplicate)
+            elif self._may_undo(sock, tsecr):
                 if rtx.retrans_out:
                     return REXMIT_NONE, False  # an original filled the hole: retransmit no more, wait
-                self._take_back(sock)
-                cc.state = CA_OPEN
-                self._try_to_open(sock)
+                self._settle_stamp(sock)
+                self._take_back(sock, unmark=True)
+                self._keep_open(sock)
         elif cc.state == CA_LOSS:
             again = self._in_loss(sock, told, advanced=advanced, duplicate=duplicate, tsecr=tsecr)
             retransmitted = rtx.retrans_out
@@ -90,17 +91,31 @@ class Recovery:
         return REXMIT_LOST, alarmed
 
     def _enter_recovery(self, sock: TcpSocket, now: Ns) -> None:
+        self._settle_stamp(sock)
         sock.cc.start_reduction(CA_RECOVERY, sock.snd_nxt)
         sock.tlp_high_seq = 0
         self._ctx.sample(sock, "recovery", now)
 
     @staticmethod
-    def _try_to_open(sock: TcpSocket) -> None:
-        """Settle between open and disorder. Mirrors tcp_try_to_open(), tcp_try_keep_open()."""
-        cc = sock.cc
-        if cc.state == CA_CWR:
-            return
-        state = CA_DISORDER if sock.rtx.sacked_out or sock.rtx.lost_out or sock.rtx.retrans_out else CA_OPEN
+    def _settle_stamp(sock: TcpSocket) -> None:
+        """Forget when the first retransmission was, once none is under way: the next trouble counts from itself.
+
+        Mirrors tcp_retrans_stamp_cleanup().
+        """
+        if not sock.rtx.retransmitting:
+            sock.retrans_at = -1
+
+    def _try_to_open(self, sock: TcpSocket) -> None:
+        """Settle between open and disorder. Mirrors tcp_try_to_open()."""
+        self._settle_stamp(sock)
+        if sock.cc.state != CA_CWR:
+            self._keep_open(sock)
+
+    @staticmethod
+    def _keep_open(sock: TcpSocket) -> None:
+        """Be open unless something is out of order or was sent again. Mirrors tcp_try_keep_open()."""
+        cc, rtx = sock.cc, sock.rtx
+        state = CA_DISORDER if rtx.sacked_out or rtx.lost_out or rtx.retransmitting else CA_OPEN
         if cc.state != state:
             cc.state = state
             cc.high_seq = sock.snd_nxt
@@ -125,8 +140,8 @@ class Recovery:
         if first is None:
             return 0, False
         if not sock.options.sack:
-            recovering = sock.cc.state == CA_RECOVERY
-            if (not recovering and rtx.sacked_out >= TCP_REORDERING) or (recovering and advanced):
+            state = sock.cc.state
+            if (state < CA_RECOVERY and rtx.sacked_out >= TCP_REORDERING) or (state == CA_RECOVERY and advanced):
                 before = rtx.lost_out
                 if not first.lost:
                     rtx.mark_lost(first)
@@ -158,15 +173,18 @@ class Recovery:
         return bool((tsecr - timestamp(sock.retrans_at, sock.ts_offset)) & 0x80000000)
 
     @staticmethod
-    def _take_back(sock: TcpSocket) -> None:
-        sock.rtx.unmark_lost()
+    def _take_back(sock: TcpSocket, *, unmark: bool) -> None:
+        """Undo a reduction, `unmark` the losses that led to it. Mirrors tcp_undo_cwnd_reduction()."""
+        if unmark:
+            sock.rtx.unmark_lost()
+        sock.rtx.advanced = True  # "Force RACK to re-exam losses"
         sock.cc.take_back()
 
     def _leave(self, sock: TcpSocket, tsecr: int) -> bool:
         """Leave recovery or loss, all of it acknowledged; True holds the state. Mirrors tcp_try_undo_recovery()."""
         cc = sock.cc
         if self._may_undo(sock, tsecr):
-            self._take_back(sock)
+            self._take_back(sock, unmark=False)
         if self._held(sock):
             return True
         if cc.state == CA_RECOVERY:
@@ -206,23 +224,21 @@ class Recovery:
 
     def _was_spurious(self, sock: TcpSocket, *, proven: bool) -> None:
         """Take a time-out back; the state opens with SACK, or if F-RTO has `proven` it. Mirrors tcp_try_undo_loss()."""
-        self._take_back(sock)
+        self._take_back(sock, unmark=True)
         sock.retransmits = 0
         if self._held(sock):
             return
         if proven or sock.options.sack:
             sock.cc.state = CA_OPEN
 
-    @staticmethod
-    def _held(sock: TcpSocket) -> bool:
+    def _held(self, sock: TcpSocket) -> bool:
         """Hold the state until something above is acknowledged: RFC 6582, false fast retransmits.
 
         Mirrors tcp_is_non_sack_preventing_reopen().
         """
         if sock.snd_una != sock.cc.high_seq or sock.options.sack:
             return False
-        if not sock.rtx.retrans_out:
-            sock.retrans_at = -1
+        self._settle_stamp(sock)
         return True
 
     # Time-outs
@@ -264,8 +280,7 @@ class Recovery:
             sock.tlp_high_seq = 0
             cc.start_reduction(CA_CWR, sock.snd_nxt)
             cc.end_reduction()
-            cc.state = CA_OPEN
-            self._try_to_open(sock)
+            self._keep_open(sock)
         elif plain_duplicate:
             sock.tlp_high_seq = 0
 
@@ -273,5 +288,5 @@ class Recovery:
         """Send again, in smaller pieces, what the path did not take. Mirrors tcp_simple_retransmit()."""
         if not sock.rtx.mark_long_lost(sock.mss):
             return
-        sock.cc.lose_without_congestion(sock.snd_nxt)
+        sock.cc.lose_without_congestion(sock.snd_nxt, now)
         self._ctx.output.retransmit_lost(sock, now=now)

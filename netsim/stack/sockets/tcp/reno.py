@@ -163,7 +163,7 @@ class Reno:
         self.state = CA_LOSS
         self.high_seq = snd_nxt
 
-    def lose_without_congestion(self, snd_nxt: int) -> None:
+    def lose_without_congestion(self, snd_nxt: int, now: Ns) -> None:
         """Enter loss with the window as it is: the path narrowed. Mirrors tcp_non_congestion_loss_retransmit()."""
         if self.state != CA_LOSS:
             self.high_seq = snd_nxt
@@ -174,8 +174,9 @@ class Reno:
 
     def take_back(self) -> None:
         """Undo the last reduction: nothing had been lost. Mirrors tcp_undo_cwnd_reduction()."""
-        self.cwnd = max(self.cwnd, self.prior_cwnd)
-        self.ssthresh = max(self.ssthresh, self.prior_ssthresh)
+        if self.prior_ssthresh:
+            self.cwnd = max(self.cwnd, self.prior_cwnd)
+            self.ssthresh = max(self.ssthresh, self.prior_ssthresh)
         self.undo = False
 
     def restart(self, idle_rtos: int) -> None:

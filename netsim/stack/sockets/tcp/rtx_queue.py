@@ -122,6 +122,12 @@ class RtxQueue:
         self.sacked_out = max(0, min(before + count, most))
         return self.sacked_out - before
 
+    @property
+    def retransmitting(self) -> bool:
+        """Whether something that waits was sent again, as far as the oldest tells. Mirrors tcp_any_retrans_done()."""
+        first = self.first()
+        return self.retrans_out > 0 or (first is not None and first.ever)
+
     def first(self) -> Sent | None:
         """Return the oldest segment, None when all is acknowledged."""
         return self._segments[self._head] if self._head < len(self._segments) else None

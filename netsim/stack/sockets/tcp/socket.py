@@ -44,8 +44,8 @@ class TcpSocket:
     """A connection, a listener, or a socket that is neither yet.
 
     `orphan`: the application has closed it. `fin_queued`: FIN follows the unsent octets; `fin_sent`: it was sent.
-    `retrans_at` is when the current recovery first retransmitted, `trouble_at` when the current row of time-outs did.
-    `window_end` is the right edge the peer allows. `ack_*` belong to delayed acknowledgement.
+    `retrans_at` is when the first retransmission of the current trouble was, -1 without; `probes_at` when the probing
+    of a closed window began. `window_end` is the right edge the peer allows. `ack_*` belong to delayed acknowledgement.
     """
 
     __slots__ = (
@@ -53,11 +53,11 @@ class TcpSocket:
         "confirm", "dev", "errors", "fd", "fin_queued", "fin_sent", "ident", "iss", "keep_alarm", "keepalive",
         "keepcnt", "keepidle", "keepintvl", "last_data_at", "last_heard_at", "last_oow_at", "last_sent_at",
         "last_size", "listener", "mark", "max_window", "mss", "mtu", "need_space", "nodelay", "options", "orphan",
-        "parent", "peer", "peer_port", "pingpong", "port", "probes_out", "pushed_to", "quick", "rcv", "rcv_shutdown",
-        "recverr", "retrans_at", "retransmits", "route", "rtt", "rtx", "rtx_alarm", "rtx_kind", "small_end", "snd_nxt",
-        "snd_una", "snd_wl1", "snd_wnd", "sndbuf", "soft_error", "state", "synack_at", "tlp_high_seq", "tlp_retrans",
-        "tos", "total_retrans", "total_rto", "trouble_at", "ts_offset", "ts_recent", "ts_recent_at", "ttl", "unsent",
-        "unsent_at", "unsent_octets", "user_timeout",
+        "parent", "peer", "peer_port", "pingpong", "port", "probes_at", "probes_out", "pushed_to", "quick", "rcv",
+        "rcv_shutdown", "recverr", "retrans_at", "retransmits", "route", "rtt", "rtx", "rtx_alarm", "rtx_kind",
+        "small_end", "snd_nxt", "snd_una", "snd_wl1", "snd_wnd", "sndbuf", "soft_error", "state", "synack_at",
+        "tlp_high_seq", "tlp_retrans", "tos", "total_retrans", "total_rto", "ts_offset", "ts_recent", "ts_recent_at",
+        "ttl", "unsent", "unsent_at", "unsent_octets", "user_timeout",
     )  # fmt: skip
 
     def __init__(self, ctx: TcpContext, fd: int) -> None:
@@ -116,11 +116,11 @@ class TcpSocket:
         self.keep_alarm = Alarm(ctx.timers, lambda now: ctx.clock.keepalive(self, now))
         self.retransmits = self.backoff = self.total_rto = self.total_retrans = 0
         self.retrans_at: Ns = -1
-        self.trouble_at: Ns = -1
         self.synack_at: Ns = -1
         self.tlp_high_seq = 0
         self.tlp_retrans = False
         self.probes_out = 0
+        self.probes_at: Ns = -1
         self.ack_pending = self.ack_now = self.ack_pushed = self.ack_pushed2 = False
         self.quick = 0
         self.pingpong = False

@@ -10,9 +10,10 @@ tcp_keepalive_timer(), tcp_delack_timer_handler(); tcp_orphan_retries() (6.x); R
 from __future__ import annotations
 
 from netsim.stack.errno import ETIMEDOUT
+from netsim.stack.sockets.tcp.alarm import JIFFY
 from netsim.stack.sockets.tcp.context import TcpContext
-from netsim.stack.sockets.tcp.reno import CA_RECOVERY
 from netsim.stack.sockets.tcp.rtt import TCP_RTO_MAX, TCP_RTO_MIN, TCP_TIMEOUT_INIT
+from netsim.stack.sockets.tcp.rtx_queue import Sent
 from netsim.stack.sockets.tcp.socket import (
     TCP_ATO_MIN,
     TIMER_LOSS_PROBE,
@@ -30,7 +31,7 @@ from netsim.stack.sockets.tcp.state import (
     TCP_SYN_SENT,
     TCP_TIME_WAIT,
 )
-from netsim.units import NS_PER_MS, Ns
+from netsim.units import Ns
 
 TCP_ORPHAN_RETRIES = 8
 
@@ -76,16 +77,17 @@ class TcpClock:
             return
         handshake = sock.state in (TCP_SYN_SENT, TCP_SYN_RECV)
         if not sock.snd_wnd and not sock.orphan and not handshake:
-            # The peer shrank its window to nothing: what is sent again now is a probe, and no reason to give up.
+            # The peer shrank its window to nothing: what is sent again now is a probe; only its silence ends this.
+            if self._silent_behind_closed_window(sock, first, now):
+                ctx.fail(sock, sock.soft_error or ctx.error(sock, ETIMEDOUT))
+                return
             ctx.recovery.enter_loss(sock, now)
             ctx.output.retransmit(sock, first, now=now)
             sock.route = None
+            sock.backoff += 1
             sock.rtt.back_off()
-            ctx.output.arm(sock, TIMER_RETRANS, sock.rtt.rto, now=now)
+            ctx.output.arm(sock, TIMER_RETRANS, self._within_user_timeout(sock, now), now=now)
             return
-        if not sock.retransmits:
-            fresh = sock.cc.state >= CA_RECOVERY or sock.retrans_at < 0
-            sock.trouble_at = now if fresh else sock.retrans_at
         if self._gives_up(sock, now):
             return
         ctx.recovery.enter_loss(sock, now)
@@ -113,11 +115,22 @@ class TcpClock:
                 self._doubt_route(sock)
             retries = conf.tcp_retries2
             if sock.orphan:
-                retries = self._orphan_retries(sock)
+                retries = self._orphan_retries(sock, alive=sock.rtt.rto < TCP_RTO_MAX)
         if not expired and not self._timed_out(sock, retries, sock.user_timeout, now):
             return False
         ctx.fail(sock, sock.soft_error or ctx.error(sock, ETIMEDOUT))
         return True
+
+    @staticmethod
+    def _silent_behind_closed_window(sock: TcpSocket, first: Sent, now: Ns) -> bool:
+        """Tell whether a peer with a closed window was silent for 4 minutes. Mirrors tcp_rtx_probe0_timed_out()."""
+        again = now - (sock.retrans_at if sock.retrans_at >= 0 else first.sent_at)
+        limit = 2 * TCP_RTO_MAX
+        if sock.user_timeout:
+            if again > sock.user_timeout:
+                return True
+            limit = min(limit, sock.user_timeout)
+        return min(now - sock.last_heard_at, again) > limit
 
     @staticmethod
     def _doubt_route(sock: TcpSocket) -> None:
@@ -125,9 +138,11 @@ class TcpClock:
         if sock.route is not None and sock.route.expires:
             sock.route = None
 
-    def _orphan_retries(self, sock: TcpSocket) -> int:
-        """Return how long a closed socket goes on. Mirrors tcp_orphan_retries()."""
-        alive = sock.rtt.rto < TCP_RTO_MAX
+    def _orphan_retries(self, sock: TcpSocket, *, alive: bool) -> int:
+        """Return how long a closed socket goes on; `alive` until its time-outs are longest.
+
+        Mirrors tcp_orphan_retries().
+        """
         retries = self._ctx.sysctl.ipv4.tcp_orphan_retries
         if sock.soft_error is not None and not alive:
             return 0
@@ -141,45 +156,57 @@ class TcpClock:
         if not timeout:
             handshake = sock.state in (TCP_SYN_SENT, TCP_SYN_RECV)
             timeout = model_timeout(boundary, TCP_TIMEOUT_INIT if handshake else TCP_RTO_MIN)
-        return now - sock.trouble_at >= timeout
+        return now - sock.retrans_at >= timeout
 
     @staticmethod
     def _within_user_timeout(sock: TcpSocket, now: Ns) -> Ns:
         """Return the time-out, no longer than what TCP_USER_TIMEOUT leaves. Mirrors tcp_clamp_rto_to_user_timeout()."""
         if not sock.user_timeout:
             return sock.rtt.rto
-        return min(sock.rtt.rto, max(1, sock.user_timeout - (now - sock.trouble_at)))
+        return min(sock.rtt.rto, max(1, sock.user_timeout - (now - sock.retrans_at)))
 
     # A closed window
 
     @staticmethod
-    def probe_delay(sock: TcpSocket) -> Ns:
-        """Return the time to the next window probe. Mirrors tcp_probe0_when()."""
+    def probe_delay(sock: TcpSocket, now: Ns) -> Ns:
+        """Return the time to the next window probe, within what TCP_USER_TIMEOUT leaves.
+
+        Mirrors tcp_probe0_when(), tcp_clamp_probe0_to_user_timeout().
+        """
         base = max(sock.rtt.rto, TCP_RTO_MIN)
         most = (TCP_RTO_MAX // TCP_RTO_MIN).bit_length()
-        return min(base << min(sock.backoff, most), TCP_RTO_MAX)
+        delay = min(base << min(sock.backoff, most), TCP_RTO_MAX)
+        if sock.user_timeout and sock.probes_at >= 0:
+            delay = min(delay, max(2 * JIFFY, sock.user_timeout - (now - sock.probes_at)))
+        return delay
 
     def _probe(self, sock: TcpSocket, now: Ns) -> None:
         """Probe a closed window. Mirrors tcp_probe_timer(), tcp_send_probe0()."""
         ctx = self._ctx
         if sock.rtx.packets_out or not (sock.unsent_octets or sock.fin_queued != sock.fin_sent):
             sock.probes_out = 0
+            sock.probes_at = -1
             return
+        if sock.probes_at < 0:
+            sock.probes_at = now
         most = ctx.sysctl.ipv4.tcp_retries2
+        over = sock.user_timeout > 0 and now - sock.probes_at >= sock.user_timeout
         if sock.orphan:
-            most = self._orphan_retries(sock)
-        waited = now - sock.last_heard_at
-        if sock.probes_out >= most or (sock.user_timeout and sock.probes_out and waited >= sock.user_timeout):
+            alive = min(sock.rtt.rto << sock.backoff, TCP_RTO_MAX) < TCP_RTO_MAX
+            most = self._orphan_retries(sock, alive=alive)
+            over = over or (not alive and sock.backoff >= most)
+        if over or sock.probes_out >= most:
             ctx.fail(sock, sock.soft_error or ctx.error(sock, ETIMEDOUT))
             return
         ctx.output.window_probe(sock, now=now)
         if sock.rtx.packets_out:
             sock.probes_out = sock.backoff = 0
+            sock.probes_at = -1
             return
         sock.probes_out += 1
         if sock.backoff < ctx.sysctl.ipv4.tcp_retries2:
             sock.backoff += 1
-        ctx.output.arm(sock, TIMER_PROBE0, self.probe_delay(sock), now=now)
+        ctx.output.arm(sock, TIMER_PROBE0, self.probe_delay(sock, now), now=now)
 
     # Acknowledgements
 
@@ -226,7 +253,6 @@ class TcpClock:
             ctx.output.send_reset(sock, now=now)
             ctx.fail(sock, sock.soft_error or ctx.error(sock, ETIMEDOUT))
             return
-        sent = ctx.output.window_probe(sock, now=now)
-        if sent:
-            sock.probes_out += 1
-        sock.keep_alarm.set(now, (sock.keepintvl or conf.tcp_keepalive_intvl) if sent else 500 * NS_PER_MS)
+        ctx.output.window_probe(sock, now=now)  # without a way to the peer, too, it counts as sent
+        sock.probes_out += 1
+        sock.keep_alarm.set(now, sock.keepintvl or conf.tcp_keepalive_intvl)

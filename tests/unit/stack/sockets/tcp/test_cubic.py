@@ -43,6 +43,15 @@ def after_a_loss(cwnd):
     return cc
 
 
+def test_the_round_trip_of_the_handshake_is_no_measure():
+    """A SYN is short: on a slow link the first data would look like a queue. Source: cubictcp_init()."""
+    cc = Cubic()
+    cc.measured(20_000, 0, 0, 1, 1, ms(20))
+    cc.begin(10)
+    cc.measured(32_000, 0, 1448, 1500, 15000, ms(60))
+    assert cc._delay_min == 32_000
+
+
 def test_a_loss_leaves_seven_tenths():
     cc = after_a_loss(100)
     assert (cc.ssthresh, cc.cwnd) == (70, 70)

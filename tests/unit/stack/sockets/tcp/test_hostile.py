@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netsim.stack.errno import ECONNRESET
+from netsim.stack.errno import ECONNRESET, EHOSTUNREACH, ETIMEDOUT
 from netsim.stack.sockets.tcp.state import TCP_CLOSE, TCP_ESTABLISHED
 from netsim.units import ms, sec
 from netsim.wire.tcp import TCPHDR_ACK, TCPHDR_FIN, TCPHDR_RST, TCPHDR_SYN, build_options, build_tcp
@@ -125,6 +125,18 @@ def test_keepalive_finds_a_dead_peer(pair):
     net.run(sec(60))
     assert [(s.seconds, s.flags) for s in net.sent("a")] == [(32.512, "."), (34.528, "."), (36.544, "."), (38.56, "R.")]
     assert client.state == TCP_CLOSE
+
+
+def test_keepalive_counts_probes_that_find_no_route(pair):
+    """tcp_write_wakeup() answers a negative errno, and `<= 0` counts as sent."""
+    net, client, _ = pair
+    for name, value in (("keepidle", sec(10)), ("keepintvl", sec(2)), ("keepcnt", 3), ("keepalive", 1)):
+        net.a.tcp.option(client, name, value, now=net.now)
+    net.a.routing.refuse = EHOSTUNREACH
+    net.a.routing.generation += 1
+    net.run(sec(30))
+    assert client.state == TCP_CLOSE
+    assert [error.errno for error in client.errors] == [ETIMEDOUT]
 
 
 def test_an_idle_connection_without_keepalive_is_silent(pair):

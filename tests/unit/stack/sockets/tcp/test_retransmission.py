@@ -52,6 +52,26 @@ def test_a_connection_gives_up_after_924_6_seconds_of_time_outs(make_net):
     assert net.a.read(client) == Refusal(ETIMEDOUT)
 
 
+def test_an_outage_long_after_another_has_as_much_time(make_net, drain):
+    """Recorded (6.18, TCP_USER_TIMEOUT 5 s): an outage of 2 s, 8 s of peace, and the next lasts 5.42 s to ETIMEDOUT.
+
+    When the first trouble is over the instant of its first retransmission is forgotten. Source: tcp_try_to_open().
+    """
+    net, client, server = dead_peer(make_net)
+    reader = drain(net.b, server)
+    net.a.write(client, b"x")
+    net.run(sec(7))
+    net.fate = lambda n, seen: ""
+    net.run(sec(2000))
+    assert reader.data == b"x"
+    net.fate = lambda n, seen: "lose"
+    net.a.write(client, b"y")
+    net.run(sec(2900))
+    assert client.state != TCP_CLOSE
+    net.run(sec(3000))
+    assert client.state == TCP_CLOSE
+
+
 def test_an_icmp_error_is_only_remembered_and_becomes_the_reason_in_the_end(make_net):
     """RFC 1122 4.2.3.9; sk_err_soft."""
     net, client, _ = dead_peer(make_net)
@@ -62,6 +82,21 @@ def test_an_icmp_error_is_only_remembered_and_becomes_the_reason_in_the_end(make
     assert not client.errors
     net.run(sec(2000))
     assert [error.errno for error in client.errors] == [EHOSTUNREACH]
+
+
+def test_an_acknowledgement_makes_the_error_forgotten(make_net, drain):
+    """Source: tcp_ack(), "remove any soft error log. Something worked...\""""
+    net, client, server = dead_peer(make_net)
+    drain(net.b, server)
+    net.a.write(client, b"x")
+    net.run(sec(6))
+    net.a.tcp.icmp_error(ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0, net.log[-1].octets[:28], now=net.now)
+    net.fate = lambda n, seen: ""
+    net.run(sec(20))
+    net.fate = lambda n, seen: "lose"
+    net.a.write(client, b"x")
+    net.run(sec(2000))
+    assert [error.errno for error in client.errors] == [ETIMEDOUT]
 
 
 def test_recverr_tells_of_an_icmp_error_at_once_and_the_connection_goes_on(make_net):

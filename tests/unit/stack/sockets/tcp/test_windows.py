@@ -9,6 +9,7 @@ import pytest
 from netsim.stack.errno import EAGAIN, ETIMEDOUT, Refusal
 from netsim.stack.sockets.tcp.receiver import Receiver, initial_window
 from netsim.stack.sockets.tcp.sndbuf import queued
+from netsim.stack.sockets.tcp.state import TCP_CLOSE, TCP_ESTABLISHED, TCP_FIN_WAIT1
 from netsim.units import ms, sec
 from netsim.wire.icmp import ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED
 
@@ -48,6 +49,53 @@ def test_a_closed_window_without_answers_ends_after_tcp_retries2_probes(net, fee
     net.run(sec(5))
     net.fate = lambda n, seen: "lose"
     net.run(sec(3000))
+    assert [error.errno for error in client.errors] == [ETIMEDOUT]
+
+
+def closed(net, feed, *, fin=False, orphan=False):
+    """Write until the peer's window is closed; the writer."""
+    client, _ = net.open()
+    feed(net.a, client, bytes(300_000), fin=fin)
+    net.run(sec(5))
+    assert net.sent("b")[-1].window == 0
+    if orphan:
+        net.a.close(client)
+    return client
+
+
+def test_with_a_user_timeout_a_closed_window_ends_a_connection_though_probes_are_answered(net, feed):
+    """Recorded (6.18): TCP_USER_TIMEOUT counts from the first probe on. Source: tcp_probe_timer()."""
+    client = closed(net, feed)
+    began = client.probes_at
+    net.a.tcp.option(client, "user_timeout", sec(10), now=net.now)
+    net.run(sec(60))
+    assert [error.errno for error in client.errors] == [ETIMEDOUT]
+    assert sec(10) <= net.a.wakes[-1][0] - began <= sec(12)
+
+
+def test_an_orphan_does_not_wait_for_a_closed_window_for_ever(net, feed):
+    """Once its probes are 120 s apart it ends, answered or not. Source: tcp_probe_timer(), `alive`."""
+    client = closed(net, feed, orphan=True)
+    net.run(sec(200))
+    assert client.state == TCP_FIN_WAIT1
+    net.run(sec(700))
+    assert client.state == TCP_CLOSE
+
+
+def test_a_window_that_closed_over_octets_under_way_is_waited_for_while_the_peer_answers(net):
+    """The peer shrank its window to nothing: time-outs are probes. Silence for 4 minutes ends it.
+
+    Source: tcp_retransmit_timer(), "Receiver dastardly shrinks window", tcp_rtx_probe0_timed_out().
+    """
+    client, _ = net.open()
+    net.run(sec(1))
+    net.fate = lambda n, seen: "lose"
+    net.a.write(client, bytes(100))
+    client.snd_wnd = 0
+    net.run(sec(200))
+    assert client.state == TCP_ESTABLISHED
+    net.run(sec(600))
+    assert client.state == TCP_CLOSE
     assert [error.errno for error in client.errors] == [ETIMEDOUT]
 
 
