@@ -32,7 +32,6 @@ exit $?
 
 The command is a child of this shell, which is process 1: as process 1 it would hear no signal that it does not catch.
 """
-_SIGNALLED = 128
 _LISTEN = "0A"
 """TCP_LISTEN as /proc/net/tcp prints it."""
 
@@ -46,7 +45,7 @@ def hosts_file(addresses: Mapping[str, str]) -> str:
 def start(namespace: Namespace, argv: Sequence[str], hosts: str, *, quiet: bool = False) -> subprocess.Popen[bytes]:
     """Start `argv` in the node; `hosts` is the text of its /etc/hosts. Raises Skipped where a tool is missing.
 
-    A `quiet` one has no terminal and says nothing: a server.
+    A `quiet` one has no terminal, and only its complaints can be read: a server.
     """
     for tool in ("unshare", "mount", "setpriv"):
         if shutil.which(tool) is None:
@@ -67,9 +66,9 @@ def start(namespace: Namespace, argv: Sequence[str], hosts: str, *, quiet: bool 
         *_as_caller(),
         *argv,
     ]
-    nowhere = subprocess.DEVNULL if quiet else None
+    nowhere, heard = (subprocess.DEVNULL, subprocess.PIPE) if quiet else (None, None)
     with namespace.inside():
-        return subprocess.Popen(wrapped, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=quiet)
+        return subprocess.Popen(wrapped, stdin=nowhere, stdout=nowhere, stderr=heard, start_new_session=quiet)
 
 
 def _as_caller() -> list[str]:
@@ -78,12 +77,6 @@ def _as_caller() -> list[str]:
     if not uid or not gid or os.geteuid() != 0:
         return []
     return ["setpriv", "--reuid", uid, "--regid", gid, "--init-groups"]
-
-
-def status_of(process: subprocess.Popen[bytes]) -> int:
-    """Return the exit status as a shell tells it: 128 and the signal where one ended it."""
-    code = process.wait()
-    return _SIGNALLED - code if code < 0 else code
 
 
 def ports_open(namespace: Namespace) -> int:

@@ -6,19 +6,17 @@ scenario's end. Without one it lasts as long as the scenario. A command that out
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from netsim.errors import ConfigError, Problem
 from netsim.kernel.lateness import Lateness
 from netsim.kernel.probe import require
+from netsim.kernel.program import Program
 from netsim.lab import Lab
-from netsim.live.command import hosts_file, ports_open, start, status_of
+from netsim.live.command import hosts_file, start
 from netsim.live.world import LiveLab, LiveWorld
 from netsim.scenario.model import Live, Scenario
 from netsim.scenario.result import Result
@@ -28,10 +26,7 @@ from netsim.seeds import Seed
 from netsim.topology.model import Topology
 from netsim.topology.ports import first_address
 from netsim.trace.bus import Bus
-from netsim.units import Ns
-
-COMING_UP = 3.0
-"""Seconds that the servers of a node have to open a port each; then the clock starts without."""
+from netsim.units import Ns, seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,34 +57,6 @@ class Outcome:
     remarks: tuple[str, ...] = ()
 
 
-class Running:
-    """The command while it runs; with `ends_run` the world's run ends when it does."""
-
-    def __init__(self, world: LiveWorld, process: subprocess.Popen[bytes], *, ends_run: bool) -> None:
-        self.status: int | None = None
-        self.cut = False
-        self._world = world
-        self._process = process
-        self._ends_run = ends_run
-        self._pidfd = os.pidfd_open(process.pid)
-        world.reactor.add(self._pidfd, self._ended)
-
-    def _ended(self, _mask: int) -> None:
-        self._world.reactor.remove(self._pidfd)
-        os.close(self._pidfd)
-        self.status = status_of(self._process)
-        self._world.ended = self._world.ended or self._ends_run
-
-    def finish(self) -> int:
-        """End the command if it still runs, which is a `cut`; return its status."""
-        if self.status is None:
-            self.cut = self._process.poll() is None
-            self._process.kill()
-            self.status = status_of(self._process)
-            os.close(self._pidfd)
-        return self.status
-
-
 def run_live(scenario: Scenario, wish: Wish, progress: Progress | None = None) -> Outcome:
     """Run a scenario live. Raises Skipped where this machine or user cannot, ConfigError, and Interrupted."""
     real = real_nodes(scenario)
@@ -97,36 +64,38 @@ def run_live(scenario: Scenario, wish: Wish, progress: Progress | None = None) -
     if any(spec.tap is None for spec in real.values()):
         require("no real box can be made")
     lateness = Lateness(wish.bound)
-    worlds: list[LiveWorld] = []
-    running: list[Running] = []
-    servers: list[subprocess.Popen[bytes]] = []
+    hosts = hosts_file(_addresses(scenario.topology))
+    world = LiveWorld(Seed(scenario.seed), real, lateness, hosts)
+    running: list[Program] = []
 
     def make_lab(scenario: Scenario, topology: Topology, bus_ready: Callable[[Bus], None]) -> Lab:
-        world = LiveWorld(Seed(scenario.seed), real, lateness)
-        worlds.append(world)
         lab = LiveLab(
             topology, seed=scenario.seed, bus_ready=bus_ready, world=world,
             describe=lambda refused: locate_refusal(scenario, refused),
         )  # fmt: skip
-        hosts = hosts_file(_addresses(topology))
-        servers.extend(_serve(world, real, hosts))
+        try:
+            _serve(world, scenario)
+        except BaseException:
+            lab.close()
+            raise
         if wish.argv:
             lab.at(0, lambda: running.append(_begin(world, node, wish, hosts)))
         return lab
 
     kept = signal.signal(signal.SIGINT, _leave_it_to_the_command) if wish.argv else None
+    cut = False
     try:
         result = run_scenario(scenario, out=wish.out, progress=progress, make_lab=make_lab)
     finally:
-        statuses = [each.finish() for each in running]
-        for server in servers:
-            server.kill()
-            server.wait()
+        for program in running:
+            cut = program.close()
         if kept is not None:
             signal.signal(signal.SIGINT, kept)
-    fault = worlds[0].fault
-    remarks = tuple(_cut(wish, scenario) for each in running if each.cut and not fault)
-    return Outcome(result, lateness, statuses[0] if statuses else None, fault, remarks)
+    remarks = [f"{each.node}: {each.sentence} (at {seconds(each.t):.3f} s)" for each in world.ended_servers]
+    if cut and not world.fault:
+        remarks.append(_cut(wish, scenario))
+    status = running[0].status if running else None
+    return Outcome(result, lateness, status, world.fault, tuple(remarks))
 
 
 def _cut(wish: Wish, scenario: Scenario) -> str:
@@ -143,23 +112,24 @@ def _addresses(topology: Topology) -> Mapping[str, str]:
     return {name: address for name, spec in topology.nodes.items() if (address := first_address(spec))}
 
 
-def _serve(world: LiveWorld, real: Mapping[str, Live], hosts: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the programs of `serve:` and let them open their ports, before the clock starts."""
-    for name, spec in real.items():
-        lines = [line for line in spec.serve.splitlines() if line.strip()]
-        if not lines:
-            continue
-        namespace = world.live_node(name).kernel.namespace
-        for line in lines:
-            yield start(namespace, ["sh", "-c", f"exec {line}"], hosts, quiet=True)
-        deadline = time.monotonic() + COMING_UP
-        while ports_open(namespace) < len(lines) and time.monotonic() < deadline:
-            time.sleep(0.02)
+def _serve(world: LiveWorld, scenario: Scenario) -> None:
+    """Start the servers. Raises ConfigError for one that ends before the clock starts."""
+    world.serve()
+    if world.ended_servers:
+        raise ConfigError(*(
+            _problem(scenario, ("live", each.node, "serve"), each.sentence, "a server runs as long as the run")
+            for each in world.ended_servers
+        ))  # fmt: skip
 
 
-def _begin(world: LiveWorld, node: str, wish: Wish, hosts: str) -> Running:
+def _begin(world: LiveWorld, node: str, wish: Wish, hosts: str) -> Program:
+    """Start the command; unless it is to go on to the end, the run ends when it does."""
+
+    def ended() -> None:
+        world.ended = world.ended or not wish.to_the_end
+
     process = start(world.live_node(node).kernel.namespace, wish.argv, hosts)
-    return Running(world, process, ends_run=not wish.to_the_end)
+    return Program(process, world.reactor, ended=ended)
 
 
 def real_nodes(scenario: Scenario) -> dict[str, Live]:
@@ -168,10 +138,10 @@ def real_nodes(scenario: Scenario) -> dict[str, Live]:
     Raises ConfigError where there is none, or where traffic asks for programs behind a tap.
     """
     if not scenario.live:
-        raise ConfigError(_problem(scenario, "no node is real", "live: {NODE: {namespace: auto}}"))
+        raise ConfigError(_problem(scenario, ("live",), "no node is real", "live: {NODE: {namespace: auto}}"))
     taps = [name for name, spec in scenario.live.items() if spec.tap is not None]
     problems = [
-        _problem(scenario, f"traffic.{flow} needs a program on {name}, which is behind a tap", "run it there yourself")
+        _problem(scenario, ("traffic", flow), f"{name} needs a program and is behind a tap", "run it there yourself")
         for flow, traffic in scenario.traffic.items() for name in taps
         if name in (*traffic.source, traffic.server)
     ]  # fmt: skip
@@ -185,9 +155,13 @@ def real_nodes(scenario: Scenario) -> dict[str, Live]:
     }
 
 
-def _problem(scenario: Scenario, what: str, hint: str) -> Problem:
-    mark = None if scenario.origin is None else (scenario.origin.get("live") or scenario.origin).mark
-    return Problem("<scenario>", 0, 0, "live", what, hint) if mark is None else mark.problem("live", what, hint)
+def _problem(scenario: Scenario, path: tuple[str, ...], what: str, hint: str) -> Problem:
+    """Describe a mistake where the file says what is wrong, else at the nearest thing around it that it says."""
+    words = ".".join(path)
+    if scenario.origin is None:
+        return Problem("<scenario>", 0, 0, words, what, hint)
+    known = (scenario.origin.get(*path[:length]) for length in range(len(path), 0, -1))
+    return next((found for found in known if found is not None), scenario.origin).mark.problem(words, what, hint)
 
 
 def _place(wish: Wish, real: Mapping[str, Live]) -> str:

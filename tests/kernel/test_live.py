@@ -117,6 +117,46 @@ def test_a_real_curl_of_10_mb_is_whole(tmp_path, loss):
     assert hashlib.sha256(got.read_bytes()).digest() == hashlib.sha256(content).digest()
 
 
+def test_a_server_that_ends_at_once_is_told_at_its_line_and_nothing_runs(far):
+    far.write_text(f"{FAR}  server: {{namespace: auto, serve: nosuchserver --port 80}}\n")
+    done = netsim("live", far, "--", "echo", "it ran")
+    line = len(far.read_text().splitlines())
+    told, source, _ = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told.startswith(f"{far}:{line}:36: live.server.serve: nosuchserver --port 80 ended with status 127: ")
+    assert told.endswith("not found (a server runs as long as the run)")
+    assert source.strip().startswith("server: {namespace: auto")
+
+
+def test_a_server_that_dies_in_the_run_is_told_with_its_last_words(far):
+    server = far.parent / "server.py"
+    server.write_text(
+        "import socket, sys\nwith socket.create_server(('', 80)) as it:\n    it.accept()\n"
+        "print('one', 'no more pages', sep='\\n', file=sys.stderr)\nsys.exit(3)\n"
+    )
+    far.write_text(f"{FAR}  server: {{namespace: auto, serve: {sys.executable} {server}}}\n")
+    done = netsim("live", far, "--", "sh", "-c", "curl -s http://server/; sleep 0.3; true")
+    told = [line for line in done.stderr.splitlines() if line.startswith("netsim: server: ")]
+    assert done.returncode == 0
+    assert len(told) == 1
+    assert re.fullmatch(rf"netsim: server: \S+ {server} ended with status 3: no more pages \(at .* s\)", told[0])
+
+
+def test_servers_go_with_the_power_of_their_node_and_come_back_when_it_boots(tmp_path):
+    file = tmp_path / "far.yaml"
+    serve = f"{sys.executable} -m http.server -d {tmp_path} 80"
+    events = "events:\n  - {at: 300ms, id: off, crash: server}\n  - {at: 700ms, id: on, boot: server}\n"
+    file.write_text(f"{FAR}  server: {{namespace: auto, serve: '{serve}'}}\n{events}")
+    script = (
+        "ask() { curl -sS -m 1 -o /dev/null -w '%{http_code} ' http://server/far.yaml; };"
+        "ask; sleep 0.5; ask; sleep 1.5; ask"
+    )
+    done = netsim("live", file, "--", "sh", "-c", script)
+    assert done.stdout == "200 000 200 "
+    assert "ended with status" not in done.stderr
+    assert serve not in running()
+
+
 def test_under_sudo_a_server_has_port_80_though_it_is_no_root(tmp_path):
     """As sudo's caller it has none of root's rights; ports are the namespace's, so nobody's but ours."""
     nobody = {"SUDO_UID": "65534", "SUDO_GID": "65534"}
