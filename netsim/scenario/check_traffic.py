@@ -10,7 +10,7 @@ from netsim.scenario.check import Context, Path, read
 from netsim.scenario.fields import split_target
 from netsim.scenario.located import Located, Map, Scalar, mapping, sequence, text_of
 from netsim.scenario.model import ONLY_FOR
-from netsim.scenario.notation import NotationError, parse_packet
+from netsim.scenario.notation import NotationError, build, parse_packet
 from netsim.scenario.values import parse_instant
 from netsim.scenario.words import did_you_mean, keys_of
 from netsim.sim.apps.ports import DEFAULT_PORTS
@@ -149,6 +149,6 @@ def _verb(ctx: Context, event: Map, verb: str, path: Path) -> None:
 def _packet(ctx: Context, value: Located | None, path: Path) -> None:
     if isinstance(value, Scalar) and isinstance(value.value, str):
         try:
-            parse_packet(value.text)
+            build(parse_packet(value.text))
         except NotationError as error:
             ctx.say(value.at(error.column), path, error.what, error.hint)
