@@ -125,6 +125,9 @@ class KernelWorld(World):
         """Return None: what the kernel holds is not told."""
         return None
 
+    def holdings(self) -> None:
+        """Return None: nor is what its tables hold."""
+
     # Time
 
     def start(self) -> None:

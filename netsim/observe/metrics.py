@@ -13,6 +13,7 @@ from netsim.observe.meters.ledger import Ledger
 from netsim.observe.meters.logs import CommandLog, EventLog, NatLog
 from netsim.observe.meters.neigh import NeighTimeline
 from netsim.observe.meters.segments import SegmentMeter
+from netsim.observe.meters.tables import TableBooks
 from netsim.trace.bus import Bus
 from netsim.units import Ns, ms
 
@@ -47,6 +48,7 @@ class Metrics:
         self.events = EventLog(bus)
         self.drops = DropMeter(bus)
         self.ledger = Ledger(bus)
+        self.tables = TableBooks(bus)
 
     def as_result(self, end: Ns) -> dict[str, Any]:  # Any: JSON values
         """Return the measured parts of a "netsim-result/1", in its order of keys."""

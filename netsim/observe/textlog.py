@@ -29,13 +29,14 @@ from netsim.trace.records import (
     RouteEvent,
     RouteLookup,
     TcpSample,
+    Tracked,
     WorldEvent,
 )  # fmt: skip
 from netsim.units import NS_PER_S, format_duration
 from netsim.wire.frame import Frame
 from netsim.wire.summary import summary
 
-QUIET: tuple[type, ...] = (FrameCopied, Consumed, TcpSample)
+QUIET: tuple[type, ...] = (FrameCopied, Consumed, TcpSample, Tracked)
 """What a log leaves out unless it is asked for."""
 
 
@@ -85,6 +86,9 @@ def _words(record: Record) -> str:
             return f"{record.node} nat {record.proto} {record.original} reply {record.reply}{why}"
         case ConntrackEvent():
             return f"{record.node} conntrack [{record.event}] {record.line.strip()}"
+        case Tracked():
+            mapped = " with NAT" if record.mapped else ""
+            return f"{record.node} connection {record.serial}{mapped} {'gone' if record.gone else 'tracked'}"
         case RouteEvent():
             silent = "" if record.notified else " (no message)"
             return f"{record.node} route {record.event} {record.line}{silent}"

@@ -104,6 +104,7 @@ def _run(lab: Lab, scenario: Scenario, meters: Meters, progress: Progress | None
     digest = meters.digest.hexdigest()
     if ended is None:
         meters.metrics.ledger.check(lab.world.in_flight(), lab.world.held())
+        meters.metrics.tables.check(lab.world.holdings())
         if any(isinstance(each, RepeatableExpectation) for each in scenario.expect):
             try:
                 meters.gatherer.digests = (digest, digest_of(scenario))

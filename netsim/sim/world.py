@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from netsim.compiled import mypyc_attr
@@ -17,6 +17,7 @@ from netsim.sim.switch import Switch
 from netsim.stack.profile import Profile
 from netsim.stack.timers import Timers
 from netsim.trace.bus import Bus
+from netsim.trace.holdings import Holdings
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -81,6 +82,10 @@ class World:
     def in_flight(self) -> int:
         """Count the frames on all links."""
         return sum(link.in_flight for link in self.links.values())
+
+    def holdings(self) -> Mapping[str, Holdings] | None:
+        """Return what each box that has power holds; None where the boxes do not tell (the kernel's)."""
+        return {name: node.box.holdings() for name, node in self.nodes.items() if not node.crashed}
 
     def held(self) -> int | None:
         """Count received frames that wait inside boxes; None where the boxes do not tell (the kernel's)."""

@@ -60,6 +60,7 @@ from netsim.stack.sockets.table import Sockets
 from netsim.stack.sockets.tcp import Tcp
 from netsim.stack.sysctl import Sysctl
 from netsim.stack.timers import Timers
+from netsim.trace.holdings import Holdings
 from netsim.trace.records import Dropped
 from netsim.units import Ns
 from netsim.wire import drop
@@ -213,6 +214,11 @@ class Netns:
     def held(self) -> int:
         """Count received frames that neither left nor ended: in neighbour queues and incomplete fragments."""
         return self.neigh.held() + self._ip.reassembly.held()
+
+    def holdings(self) -> Holdings:
+        """Return what the tables hold, for the books."""
+        connections, mapped = self.netfilter.tracked()
+        return Holdings(self.neigh.known(), self.fib.count(), connections, mapped)
 
     def abandon(self, reason: str, *, now: Ns) -> None:
         """End everything that `held` counts: the box lost power and will not be called again."""

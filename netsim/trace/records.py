@@ -176,6 +176,20 @@ class ConntrackEvent:
 
 
 @dataclass(slots=True)
+class Tracked:
+    """A connection entered conntrack's table, or left it (`gone`). `serial` counts a box's connections from 1.
+
+    `mapped` tells whether NAT changed its addresses. For the books; a person reads NatMapped and ConntrackEvent.
+    """
+
+    t: Ns
+    node: str
+    serial: int
+    mapped: bool
+    gone: bool
+
+
+@dataclass(slots=True)
 class RouteEvent:
     """A route came or went, as `ip monitor route` would print it; `notified` tells whether Linux sends a message."""
 
@@ -277,13 +291,14 @@ class TcpSample:
 
 Record: TypeAlias = (
     FrameSent | FrameDelivered | FrameCopied | Dropped | Consumed | NeighChange | RouteLookup | HookVerdict | NatMapped
-    | ConntrackEvent | RouteEvent | CommandRun | WorldEvent | FlowSent | FlowDelivered | FlowError | ConnectionEvent
-    | TcpSample
+    | ConntrackEvent | Tracked | RouteEvent | CommandRun | WorldEvent | FlowSent | FlowDelivered | FlowError
+    | ConnectionEvent | TcpSample
 )  # fmt: skip
 
 RECORD_TYPES: tuple[type, ...] = (
     FrameSent, FrameDelivered, FrameCopied, Dropped, Consumed, NeighChange, RouteLookup, HookVerdict, NatMapped,
-    ConntrackEvent, RouteEvent, CommandRun, WorldEvent, FlowSent, FlowDelivered, FlowError, ConnectionEvent, TcpSample,
+    ConntrackEvent, Tracked, RouteEvent, CommandRun, WorldEvent, FlowSent, FlowDelivered, FlowError, ConnectionEvent,
+    TcpSample,
 )  # fmt: skip
 
 KINDS: Mapping[str, type] = MappingProxyType({cls.__name__: cls for cls in RECORD_TYPES})

@@ -95,6 +95,8 @@ class Hash:
             if old.accessed:
                 self._flush_cache(DELAYED)
             self.infos.release(old.info)
+            if not old.zombie:
+                self._tell("deleted", plen, prefix, old, number, True)
         self._tell("new", plen, prefix, alias, number, True)
         return DONE
 

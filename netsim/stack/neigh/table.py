@@ -8,7 +8,7 @@ Source: net/core/neighbour.c, net/ipv4/arp.c; ip_finish_output2(), arp_bind_neig
 
 from __future__ import annotations
 
-from netsim.addr import BROADCAST_MAC, Ip, Mac, is_multicast, multicast_mac
+from netsim.addr import BROADCAST_MAC, Ip, Mac, ip_str, is_multicast, multicast_mac
 from netsim.stack.device import IFF_LOOPBACK, IFF_NOARP, IFF_POINTOPOINT, Device
 from netsim.stack.dst import RTN_BROADCAST, Route
 from netsim.stack.errno import Refusal
@@ -154,6 +154,11 @@ class NeighTable:
         """Count received frames that wait here: unresolved packets, and requests whose proxy answer is delayed."""
         entries = (*self._entries.values(), *self._leaked)
         return sum(waiting.skb.uid > 0 for entry in entries for waiting in entry.queue) + self._arp.proxy.held
+
+    def known(self) -> frozenset[tuple[str, str]]:
+        """Return (device, address) of the entries that were ever in a state."""
+        entries = self._entries.values()
+        return frozenset((entry.dev.name, ip_str(entry.ip)) for entry in entries if entry.state != NUD_NONE)
 
     def abandon(self, reason: str, *, now: Ns) -> None:
         """End all that waits here: the box lost power."""

@@ -32,7 +32,7 @@ from netsim.stack.netfilter.status import (
 )
 from netsim.stack.netfilter.tuples import CtTuple, Key
 from netsim.stack.skb import Skb
-from netsim.trace.records import ConntrackEvent, NatMapped
+from netsim.trace.records import ConntrackEvent, NatMapped, Tracked
 from netsim.units import Ns
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Conntrack:
 
     __slots__ = (
         "counters", "events", "expecting", "helper", "line_ends", "manips", "mark", "masq_index", "master", "rewrites",
-        "seqadj", "status", "stream_ts", "tcp", "timeout", "tuple_orig", "tuple_reply", "why",
+        "seqadj", "serial", "status", "stream_ts", "tcp", "timeout", "tuple_orig", "tuple_reply", "why",
     )  # fmt: skip
 
     def __init__(self, orig: CtTuple, reply: CtTuple) -> None:
@@ -79,6 +79,7 @@ class Conntrack:
         self.seqadj: SeqAdjust | None = None
         self.line_ends: LineEnds | None = None
         self.why = ""
+        self.serial = 0
 
     @property
     def proto(self) -> int:
@@ -222,6 +223,7 @@ class ConntrackTable:
         self.entries[reply] = (ct, IP_CT_DIR_REPLY)
         self.count += 1
         self.stats["insert"] += 1
+        ct.serial = self.stats["insert"]
         if ct.status & IPS_SRC_NAT_DONE:
             key = _source_key(orig)
             self._by_source[key] = (*self._by_source.get(key, ()), ct)
@@ -232,6 +234,10 @@ class ConntrackTable:
             name = ct_text.PROTO_NAMES.get(orig.proto, str(orig.proto))
             outbox.records.append(
                 NatMapped(now, self._services.node, name, str(orig), str(reply), skb.uid or skb.parent, ct.why)
+            )
+        if Tracked in outbox.wants:
+            outbox.records.append(
+                Tracked(now, self._services.node, ct.serial, bool(ct.status & IPS_NAT_MASK), gone=False)
             )
         ct.events |= IPCT_RELATED if ct.master is not None else IPCT_NEW
         self.deliver(ct, now)
@@ -257,6 +263,11 @@ class ConntrackTable:
         self.expectations.forget(ct)
         if self.on_remove is not None:
             self.on_remove(ct)
+        outbox = self._services.outbox
+        if Tracked in outbox.wants:
+            outbox.records.append(
+                Tracked(now, self._services.node, ct.serial, bool(ct.status & IPS_NAT_MASK), gone=True)
+            )
         ct.events |= IPCT_DESTROY
         self.deliver(ct, now)
         return True

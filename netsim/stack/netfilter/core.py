@@ -56,7 +56,7 @@ from netsim.stack.netfilter.hooks import (
     Services,
 )
 from netsim.stack.netfilter.reroute import route_me_harder
-from netsim.stack.netfilter.status import IP_CT_UNTRACKED
+from netsim.stack.netfilter.status import IP_CT_UNTRACKED, IPS_NAT_MASK
 from netsim.stack.netfilter.tables import Tables
 from netsim.stack.outbox import Outbox
 from netsim.stack.ports import Exit, IcmpSender, LocalOutput, Rng, Routing
@@ -132,6 +132,11 @@ class Netfilter:
             if verdict != NF_ACCEPT:
                 return verdict
         return NF_ACCEPT
+
+    def tracked(self) -> tuple[frozenset[int], frozenset[int]]:
+        """Return the serial numbers of the connections in the table, and of those with a NAT mapping."""
+        table = self.conntrack
+        return frozenset(ct.serial for ct in table), frozenset(ct.serial for ct in table if ct.status & IPS_NAT_MASK)
 
     def attach(self, new: Skb, old: Skb) -> None:
         """Let an ICMP error ride on the connection of the packet it is about. Source: nf_ct_attach()."""

@@ -35,6 +35,7 @@ from netsim.trace.records import (
     RouteEvent,
     RouteLookup,
     TcpSample,
+    Tracked,
     WorldEvent,
 )  # fmt: skip
 from netsim.units import ms, sec
@@ -73,6 +74,8 @@ LINES: list[tuple[Record, str]] = [
     ),
     (NatMapped(T, "router", "udp", "a:1>b:2", "b:2>c:3"), "router nat udp a:1>b:2 reply b:2>c:3"),
     (ConntrackEvent(T, "router", "NEW", " udp 17 30 src=a"), "router conntrack [NEW] udp 17 30 src=a"),
+    (Tracked(T, "router", 7, mapped=True, gone=False), "router connection 7 with NAT tracked"),
+    (Tracked(T, "router", 8, mapped=False, gone=True), "router connection 8 gone"),
     (RouteEvent(T, "router", "Deleted", "default via 10.0.1.1", False),
      "router route Deleted default via 10.0.1.1 (no message)"),
     (CommandRun(T, "router", "ip rule", 0, "0:\tx\n1:\ty\n", ""), "router# ip rule\n    0:\tx\n    1:\ty"),
