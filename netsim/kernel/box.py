@@ -6,10 +6,7 @@ Command lines run verbatim in the namespace, by a real shell and the real tools.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
-import subprocess
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
@@ -17,6 +14,7 @@ from typing import Any, TypeVar, cast
 from netsim.addr import ip_str
 from netsim.errors import InternalError
 from netsim.kernel.fabric import Fabric, Port
+from netsim.kernel.program import Program
 from netsim.kernel.reactor import Reactor
 from netsim.kernel.sealed import Namespace
 from netsim.kernel.sockets import KernelSockets
@@ -24,7 +22,7 @@ from netsim.shell.tool import CommandResult
 from netsim.stack.errno import EINVAL, ENODEV, Refusal
 from netsim.stack.outbox import FrameOut, Outbox
 from netsim.stack.requests import DONE, DelLink, Done, NewAddr, NewLink, Request, SetLink
-from netsim.units import Ns
+from netsim.units import NS_PER_S, Ns
 from netsim.wire.frame import Frame
 
 T = TypeVar("T")
@@ -74,7 +72,7 @@ class KernelBox:
         self._fabric = fabric
         self._reactor = reactor
         self._came = came
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._programs: list[Program] = []
         self._as_compiled()
         self.sockets = KernelSockets(self.namespace, reactor, self.outbox)
         self._handlers: Mapping[type, Callable[..., Any]] = MappingProxyType({
@@ -126,8 +124,9 @@ class KernelBox:
         return 0
 
     def abandon(self, reason: str, *, now: Ns) -> None:
-        """Lose power: what applications had open is gone; the namespace stays until the box boots anew."""
+        """Lose power: all that ran or was open is gone; the namespace stays until the box boots anew."""
         self.sockets.close_all()
+        self._end_programs()
 
     # Requests
 
@@ -161,15 +160,12 @@ class KernelBox:
 
     # Command lines
 
-    def begin(self, line: str) -> subprocess.Popen[bytes]:
-        """Start a command line; the caller waits for its end and calls `ended`."""
-        process = self.namespace.start(["sh", "-c", line])
-        self._running.append(process)
-        return process
-
-    def ended(self, process: subprocess.Popen[bytes]) -> None:
-        """Forget a process that came to its end."""
-        self._running.remove(process)
+    def begin(self, line: str) -> Program:
+        """Start a command line; its end is news of the reactor. What it leaves in the background ends with the box."""
+        self._programs = [each for each in self._programs if not each.over]
+        program = Program(self.namespace.start(["sh", "-c", line]), self._reactor)
+        self._programs.append(program)
+        return program
 
     def set_up(self, line: str) -> CommandResult:
         """Run a set-up line to its end.
@@ -183,8 +179,10 @@ class KernelBox:
             self.templates[name] = value
             known = self.namespace.write(f"/proc/sys/net/ipv4/neigh/lo/{name}", value)
             return CommandResult("", "" if known else f"sysctl: cannot stat {key}", 0 if known else 1)
-        code, out, err = self.namespace.run(["sh", "-c", line])
-        return CommandResult(out, err, code)
+        program = self.begin(line)
+        while program.status is None:
+            self._reactor.poll(NS_PER_S)
+        return program.result
 
     def reachable_times(self) -> dict[str, int]:
         """Return each device's reachable_time in ms, which the kernel draws."""
@@ -205,16 +203,15 @@ class KernelBox:
         with self.namespace.inside():
             return dict(socket.if_nameindex())
 
+    def _end_programs(self) -> None:
+        self.namespace.end_processes()
+        for program in self._programs:
+            program.close()
+        self._programs.clear()
+
     def close(self) -> None:
         """End what still runs, close every socket, and let the namespace go."""
-        for process in self._running:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            for stream in (process.stdout, process.stderr):
-                if stream is not None:
-                    stream.close()
-        self._running.clear()
+        self._end_programs()
         self.sockets.close_for_good()
         for port in self.interfaces.by_name.values():
             self._fabric.unplug(port)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import IO
 
 from netsim.kernel.reactor import Reactor
+from netsim.shell.tool import CommandResult
 
 PIECE = 1 << 16
 TURNS = 32
@@ -46,6 +47,16 @@ class Program:
                 os.set_blocking(stream.fileno(), False)
                 self._pipes[number] = stream
                 reactor.add(stream.fileno(), partial(self._read, number))
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended and nobody holds its pipes any more."""
+        return self.status is not None and not self._pipes
+
+    @property
+    def result(self) -> CommandResult:
+        """What became of it: the status of one that still runs is none, -1."""
+        return CommandResult(self.stdout, self.stderr, -1 if self.status is None else self.status)
 
     @property
     def stdout(self) -> str:

@@ -6,16 +6,14 @@ the world's clock to the instant that the news is stamped with, and lets things 
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol, cast
 
 from netsim.kernel.box import KernelBox
 from netsim.kernel.fabric import Fabric
 from netsim.kernel.lateness import Lateness
+from netsim.kernel.program import Program
 from netsim.kernel.reactor import Reactor
 from netsim.kernel.watch import Watcher
 from netsim.kernel.wheel import Ticks, read_ticks
@@ -62,10 +60,9 @@ class KernelNode(Node):
     def sh(self, line: str) -> CommandResult:
         """Run a command line in the namespace and record it; the world goes on meanwhile."""
         now = self.world.env.now
-        process = self.kernel.begin(line)
-        out, err = self.world.finish(process)
-        self.kernel.ended(process)
-        result = CommandResult(out.decode(errors="replace"), err.decode(errors="replace"), process.returncode)
+        program = self.kernel.begin(line)
+        self.world.finish(program)
+        result = program.result
         if CommandRun in self.world.bus.wanted:
             self.world.bus.publish(CommandRun(now, self.name, line, result.rc, result.stdout, result.stderr))
         return result
@@ -232,38 +229,11 @@ class KernelWorld(World):
                 watcher.look(now=self.clock())
                 self.nodes[name].drain()
 
-    def finish(self, process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-        """Let the world go on until a process has ended; return its output and its errors."""
-        parts: tuple[list[bytes], list[bytes]] = ([], [])
-        open_ends = {0, 1}
-        for number, stream in enumerate((process.stdout, process.stderr)):
-            if stream is not None:
-                self._read_to_end(stream.fileno(), parts[number], partial(open_ends.discard, number))
-        self.wait(lambda: not open_ends)
-        if open_ends:
-            process.kill()
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                self.reactor.remove(stream.fileno())
-                stream.close()
-        process.wait()
-        return b"".join(parts[0]), b"".join(parts[1])
-
-    def _read_to_end(self, fd: int, parts: list[bytes], ended: Callable[[], None]) -> None:
-        os.set_blocking(fd, False)
-
-        def news(_mask: int) -> None:
-            while True:
-                try:
-                    piece = os.read(fd, 1 << 16)
-                except BlockingIOError:
-                    return
-                if not piece:
-                    ended()
-                    return
-                parts.append(piece)
-
-        self.reactor.add(fd, news)
+    def finish(self, program: Program) -> None:
+        """Let the world go on until a program has ended; one that tries our patience is ended."""
+        self.wait(lambda: program.status is not None)
+        if program.status is None:
+            program.close()
 
     def close(self) -> None:
         """Let go of every namespace."""

@@ -68,18 +68,28 @@ def settled(before: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_behind_after_an_interruption_in_the_middle(how):
+def test_nothing_is_left_behind_after_an_interruption_in_the_middle(how, tmp_path):
+    """Not a namespace, not a device, and no program that a line of the file started."""
     before, devices = namespaces(), socket.if_nameindex()
-    process = verify(SCENARIO)
+    ping, file = ("ping", "-c", "2", "-i", f"17.{os.getpid()}", "10.0.0.2"), tmp_path / "left.yaml"
+    file.write_text(
+        "duration: 60s\n"
+        "topology:\n"
+        "  nodes: {a: {addr: {eth0: 10.0.0.1/24}}, b: {addr: {eth0: 10.0.0.2/24}}}\n"
+        "  links: {lan: {ends: [a:eth0, b:eth0]}}\n"
+        f"events: [{{at: 0s, run: {{a: {' '.join(ping)}}}}}]\n"
+    )
+    process = verify(str(file))
     for _ in range(100):
         if len(namespaces() - before) >= 3:
             break
         time.sleep(0.1)
     assert len(namespaces() - before) >= 3
-    time.sleep(1)
+    assert begun(*ping)
     os.killpg(process.pid, how)
     process.communicate(timeout=20)
     assert settled(before) == set()
+    assert not alive(*ping)
     assert socket.if_nameindex() == devices
 
 
@@ -102,8 +112,10 @@ def test_without_root_one_line_says_what_is_missing():
     )
     assert done.returncode == 4
     assert done.stdout == ""
+    kept = Path(SCENARIO).parent / "recorded"
     assert done.stderr.splitlines() == [
-        "netsim: the real kernel cannot be asked: no network namespace can be made: Operation not permitted; not root"
+        "netsim: the real kernel cannot be asked: no network namespace can be made: Operation not permitted; not root "
+        f"(its answers are kept: --against {kept})"
     ]
 
 
@@ -175,3 +187,59 @@ def test_a_command_runs_verbatim_while_the_wires_go_on(pair):
     lab.run(ms(10))
     answer = lab["a"].sh("ping -c 1 -W 1 10.0.0.2 | grep -c 'bytes from'; exit 3")
     assert (answer.stdout, answer.rc) == ("1\n", 3)
+
+
+def alive(*words):
+    """Return the processes with such a command line that are not dead."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            if (each / "cmdline").read_bytes().split(b"\0")[:-1] == [word.encode() for word in words]:
+                found.append(each.name)
+        except OSError:
+            continue  # it ended meanwhile
+    return found
+
+
+def begun(*words):
+    """Return the processes with such a command line, once there are any."""
+    for _ in range(100):
+        if found := alive(*words):
+            break
+        time.sleep(0.05)
+    return found
+
+
+def test_a_program_in_the_background_holds_nothing_up_and_ends_with_its_box():
+    """Also one that left its group, and one of a set-up line, for whose pipes a box once waited without an end."""
+    number = f"31{os.getpid()}"
+    nodes = {**PAIR.nodes, "b": PAIR.nodes["b"].model_copy(update={"run": f"sleep {number}.1 &"})}
+    with KernelLab(PAIR.model_copy(update={"nodes": nodes})) as lab:
+        lab.run(ms(10))
+        answer = lab["a"].sh(f"setsid sleep {number}.2 & echo started")
+        assert (answer.stdout, answer.rc) == ("started\n", 0)
+        assert lab.kernel_world.clock() < sec(2)
+        assert begun("sleep", f"{number}.1")
+        assert begun("sleep", f"{number}.2")
+    assert not alive("sleep", f"{number}.1")
+    assert not alive("sleep", f"{number}.2")
+
+
+def test_a_program_in_the_background_loses_power_with_its_box(pair):
+    lab, _ = pair
+    number = f"32{os.getpid()}"
+    lab.run(ms(10))
+    lab["b"].sh(f"setsid sleep {number} &")
+    assert begun("sleep", number)
+    lab.event("crash", "b")
+    assert not alive("sleep", number)
+
+
+def test_a_command_that_tries_our_patience_is_ended_with_its_children(pair, monkeypatch):
+    lab, _ = pair
+    monkeypatch.setattr("netsim.kernel.world.PATIENCE", ms(200))
+    number = f"33{os.getpid()}"
+    lab.run(ms(10))
+    answer = lab["a"].sh(f"echo begun; sleep {number}; echo through")
+    assert (answer.stdout, answer.rc) == ("begun\n", 137)
+    assert not alive("sleep", number)
