@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from netsim.cli.options import Json
+
+if TYPE_CHECKING:
+    from netsim.topology.model import Topology
 
 _FILE = Annotated[str, typer.Argument(help="Topology or scenario file: .yaml, .graphml, .gml, .json.", metavar="FILE")]
 
@@ -83,47 +86,40 @@ def convert(
 
     Example: netsim topo convert topologies/two-isps.yaml two-isps.graphml
     """
-    from netsim.errors import ConfigError, Problem
-    from netsim.files import write_text
     from netsim.scenario.load import load
-    from netsim.topology.importers import GraphError, write_graph
-    from netsim.topology.yaml_text import to_yaml
 
-    topology = load(source, kind="any").effective_topology()
-    path = Path(target)
-    try:
-        if path.suffix in {".yaml", ".yml"}:
-            write_text(path, to_yaml(topology))
-        else:
-            write_graph(topology, path)
-    except GraphError as error:
-        raise ConfigError(Problem(target, 0, 0, "", str(error), "or .yaml")) from error
-    except OSError as error:
-        raise ConfigError(Problem(target, 0, 0, "", f"cannot be written: {error.strerror}")) from error
-    typer.echo(target)
+    _write(load(source, kind="any").effective_topology(), target)
 
 
 def plan(
     source: Annotated[str, typer.Argument(help="Bare graph: .graphml, .gml, .json.", metavar="GRAPH")],
-    target: Annotated[str, typer.Argument(help="Topology file to write: .yaml.", metavar="OUT")],
+    target: Annotated[str, typer.Argument(help="Topology file to write; its suffix says how.", metavar="OUT")],
 ) -> None:
     """Make a topology of a public map: addresses, delays by distance, and routes with a way around a broken link.
 
     Example: netsim topo plan topologies/public/abilene.graphml abilene.yaml
     """
     from netsim.errors import ConfigError, Problem
-    from netsim.files import write_text
     from netsim.topology.importers import GraphError, load_graph
     from netsim.topology.model import Topology
     from netsim.topology.planning import plan as made
-    from netsim.topology.yaml_text import to_yaml
 
     try:
         topology = Topology.model_validate(made(load_graph(Path(source))))
     except GraphError as error:
         raise ConfigError(Problem(source, 0, 0, "", str(error))) from error
+    _write(topology, target)
+
+
+def _write(topology: Topology, target: str) -> None:
+    """Write a topology, and the file's name on standard output. Raises ConfigError."""
+    from netsim.errors import ConfigError, Problem
+    from netsim.topology.importers import GraphError, write_topology
+
     try:
-        write_text(Path(target), to_yaml(topology))
+        write_topology(topology, Path(target))
+    except GraphError as error:
+        raise ConfigError(Problem(target, 0, 0, "", str(error))) from error
     except OSError as error:
         raise ConfigError(Problem(target, 0, 0, "", f"cannot be written: {error.strerror}")) from error
     typer.echo(target)

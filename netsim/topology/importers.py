@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from netsim.files import Unreadable, read_bytes, write_text
+from netsim.files import LONGEST, Unreadable, read_bytes, write_bytes
 from netsim.topology.graph import GraphError, to_dict, to_graph
 from netsim.topology.model import Topology
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Graph: TypeAlias = "nx.Graph[Any]"
 
-__all__ = ["GraphError", "load_graph", "read_graph", "write_graph"]
+__all__ = ["GraphError", "load_graph", "read_graph", "write_topology"]
 
 _STRUCTURED = frozenset({"addr", "sysctl", "interfaces", "patches", "ends", "a_to_b", "b_to_a"})
 
@@ -62,23 +62,35 @@ def load_graph(path: Path) -> Graph:
     return graph
 
 
-def write_graph(topology: Topology, path: Path) -> None:
-    """Write a topology as a graph file by its suffix. Raises GraphError for another suffix."""
+def write_topology(topology: Topology, path: Path) -> None:
+    """Write a topology as YAML or a graph, by the file's suffix. Raises OSError.
+
+    GraphError for another suffix, and for a topology that would be too long a file to be read again.
+    """
+    write_bytes(path, octets_of(topology, path.suffix.lower()))
+
+
+def octets_of(topology: Topology, suffix: str) -> bytes:
+    """Return the file of a topology. Raises GraphError."""
     import networkx as nx
 
+    from netsim.topology.yaml_text import to_yaml
+
     graph = to_graph(topology)
-    suffix = path.suffix.lower()
-    if suffix == ".json":
-        data = nx.node_link_data(graph, edges="edges")
-        write_text(path, json.dumps(data, indent=2) + "\n")
-        return
-    _pack(graph)
-    if suffix == ".graphml":
-        write_text(path, "\n".join(nx.generate_graphml(graph)) + "\n")
+    if suffix in {".yaml", ".yml"}:
+        text = to_yaml(topology)
+    elif suffix == ".json":
+        text = json.dumps(nx.node_link_data(graph, edges="edges"), indent=2) + "\n"
+    elif suffix == ".graphml":
+        text = "\n".join(nx.generate_graphml(_packed(graph))) + "\n"
     elif suffix == ".gml":
-        write_text(path, "\n".join(nx.generate_gml(graph)) + "\n")
+        text = "\n".join(nx.generate_gml(_packed(graph))) + "\n"
     else:
-        raise GraphError(f"{suffix} is not a graph file; there are: .graphml, .gml, .json")
+        raise GraphError(f'"{suffix}" is no suffix of a topology file; there are: .yaml, .graphml, .gml, .json')
+    octets = text.encode()
+    if len(octets) > LONGEST:
+        raise GraphError(f"it would be {len(octets):,} octets long, and no file of netsim has more than {LONGEST:,}")
+    return octets
 
 
 def _parse_gml(text: str) -> Graph:
@@ -113,13 +125,15 @@ def _parts(graph: Graph) -> list[dict[str, Any]]:
     ]
 
 
-def _pack(graph: Graph) -> None:
+def _packed(graph: Graph) -> Graph:
+    """Make flat values of those that GraphML and GML cannot hold."""
     for given in _parts(graph):
         for key, value in list(given.items()):
             if value is None:
                 del given[key]
             elif isinstance(value, (dict, list, tuple)):
                 given[key] = json.dumps(value)
+    return graph
 
 
 def _unpack(graph: Graph) -> None:

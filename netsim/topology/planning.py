@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -34,7 +35,8 @@ _NS_PER_KM = 5000
 """Light in glass: 5 us a kilometre."""
 _UNKNOWN: Ns = NS_PER_MS
 """The delay of a cable between places without positions."""
-_MOST_ROUTERS = 2000
+_MOST_ROUTERS = 300
+"""Each has a line or two for each other one: 13 MB of them."""
 _UNITS = (("s", NS_PER_S), ("ms", NS_PER_MS), ("us", NS_PER_US), ("ns", 1))
 
 
@@ -53,10 +55,10 @@ def plan(graph: Graph) -> dict[str, Any]:  # Any: a topology as its file has it
     for a, b, given in graph.edges(data=True):
         if a == b:
             continue
-        delay = _delay(graph.nodes[a], graph.nodes[b])
+        delay = _delay(*(_position(names[each], graph.nodes[each]) for each in (a, b)))
         known = net.get_edge_data(names[a], names[b])
         if known is None or delay < known["delay"]:
-            net.add_edge(names[a], names[b], delay=delay, **_rate(given))
+            net.add_edge(names[a], names[b], delay=delay, rate=_rate(f"{names[a]}-{names[b]}", given))
     if net.number_of_nodes() < 2 or not nx.is_connected(net):
         raise GraphError("the graph is in several parts: no route leads from one to another")
     return _topology(graph, net)
@@ -76,8 +78,8 @@ def _topology(graph: Graph, net: Graph) -> dict[str, Any]:  # Any: a topology as
             nodes[name]["addr"][dev] = f"{address}/30"
             hops[other, name] = address
             ends.append(f"{name}:{dev}")
-        rate = {"rate": given["rate"]} if "rate" in given else {}
-        links[f"{a}-{b}"] = {"ends": ends, "delay": quantity(given["delay"], _UNITS), **rate}
+        rate = {"rate": given["rate"]} if given["rate"] else {}
+        links[_free(f"{a}-{b}", links)] = {"ends": ends, "delay": quantity(given["delay"], _UNITS), **rate}
     for name, lines in _routes(net, own, hops).items():
         nodes[name] |= {"sysctl": dict(SETTINGS), "run": "".join(f"{line}\n" for line in lines)}
     said = {key: str(graph.graph[key]) for key in ("name", "about") if graph.graph.get(key)}
@@ -105,33 +107,57 @@ def _routes(net: Graph, own: Mapping[str, str], hops: Mapping[tuple[str, str], s
 def _names(graph: Graph) -> dict[Any, str]:  # Any: whatever the graph's nodes are
     """Return a name for each place: its label in plain letters, or what the graph calls it."""
     names: dict[Any, str] = {}
+    taken: set[str] = set()
     for node, given in graph.nodes(data=True):
         text = re.sub(r"[^a-z0-9]+", "-", str(given.get("label") or given.get("name") or node).lower()).strip("-")
-        name = text if text and text[0].isalpha() else f"n{text or len(names)}"
-        number = 2
-        while name in names.values():
-            name = f"{name.rpartition('-')[0] if number > 2 else name}-{number}"
-            number += 1
-        names[node] = name
+        names[node] = _free(text if text and text[0].isalpha() else f"n{text or len(names)}", taken)
+        taken.add(names[node])
     return names
 
 
-def _delay(a: Mapping[str, Any], b: Mapping[str, Any]) -> Ns:
+def _free(name: str, taken: Container[str]) -> str:
+    """Return a name, with a number behind it where it is taken."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    return name if name not in taken else next(each for each in numbered if each not in taken)
+
+
+def _position(name: str, given: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return a place's latitude and longitude in degrees; None where the map has none. Raises GraphError."""
+    if "Latitude" not in given or "Longitude" not in given:
+        return None
+    latitude, longitude = (_number(f"place {name}", key, given[key]) for key in ("Latitude", "Longitude"))
+    if abs(latitude) > 90 or abs(longitude) > 180:
+        raise GraphError(f"place {name}: {latitude:g}, {longitude:g} is nowhere on Earth")
+    return latitude, longitude
+
+
+def _delay(a: tuple[float, float] | None, b: tuple[float, float] | None) -> Ns:
     """Return how long light takes between two places, by the great circle, in whole tenths of a millisecond."""
-    try:
-        lat1, lon1, lat2, lon2 = (math.radians(float(p[key])) for p in (a, b) for key in ("Latitude", "Longitude"))
-    except (KeyError, TypeError, ValueError):
+    if a is None or b is None:
         return _UNKNOWN
+    lat1, lon1, lat2, lon2 = map(math.radians, (*a, *b))
     half = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
     kilometres = 2 * _EARTH_KM * math.asin(min(1.0, math.sqrt(half)))
     tenth = NS_PER_MS // 10
     return max(1, round(kilometres * _NS_PER_KM / tenth)) * tenth
 
 
-def _rate(given: Mapping[str, Any]) -> dict[str, str]:
-    """Return the rate that a map of the Topology Zoo says, in bits a second."""
+def _rate(line: str, given: Mapping[str, Any]) -> str:
+    """Return the rate that a map of the Topology Zoo says, "" where it says none. Raises GraphError."""
+    said = given.get("LinkSpeedRaw", "")
+    bits = 0.0 if said == "" else _number(f"line {line}", "LinkSpeedRaw", said)
+    if bits < 0:
+        raise GraphError(f"line {line}: LinkSpeedRaw: {said} is no rate")
+    whole = int(bits)
+    return quantity(whole, (("Gbit", 10**9), ("Mbit", 10**6), ("kbit", 1000), ("bit", 1))) if whole else ""
+
+
+def _number(where: str, key: str, said: object) -> float:
+    """Read a number that a map has as one or as text. Raises GraphError."""
     try:
-        bits = int(float(given["LinkSpeedRaw"]))
-    except (KeyError, TypeError, ValueError):
-        return {}
-    return {"rate": quantity(bits, (("Gbit", 10**9), ("Mbit", 10**6), ("kbit", 1000), ("bit", 1)))} if bits else {}
+        value = float(str(said))
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise GraphError(f"{where}: {key}: {said} is not a number")
+    return value

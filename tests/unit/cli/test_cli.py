@@ -124,8 +124,44 @@ def test_topo_lists_and_converts_both_ways(cli, tmp_path):
         assert cli("topo", "convert", f"n.{suffix}", "back.yaml")[0] == 0
         assert "ip rule add prio 10 table main" in (tmp_path / "back.yaml").read_text()
     assert cli("topo", "convert", two, "n.txt")[::2] == (
-        2, "n.txt: .txt is not a graph file; there are: .graphml, .gml, .json (or .yaml)\n"
+        2, 'n.txt: ".txt" is no suffix of a topology file; there are: .yaml, .graphml, .gml, .json\n'
     )  # fmt: skip
+
+
+MAP = ROOT / "topologies/public/abilene.graphml"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "said"),
+    [
+        (MAP, "o.txt", 'o.txt: ".txt" is no suffix of a topology file; there are: .yaml, .graphml, .gml, .json\n'),
+        (MAP, "o", 'o: "" is no suffix of a topology file; there are: .yaml, .graphml, .gml, .json\n'),
+        (MAP, "no/o.yaml", "no/o.yaml: cannot be written: No such file or directory\n"),
+        ("no.graphml", "o.yaml", "no.graphml: cannot be read: No such file or directory\n"),
+        ("bad.json", "o.yaml", "bad.json: line n1-n2: LinkSpeedRaw: -5 is no rate\n"),
+    ],
+)
+def test_topo_plan_tells_what_it_cannot_read_plan_or_write(cli, tmp_path, source, target, said):
+    edges = [{"source": 1, "target": 2, "LinkSpeedRaw": -5}]
+    (tmp_path / "bad.json").write_text(json.dumps({"nodes": [{"id": 1}, {"id": 2}], "edges": edges}))
+    code, out, err = cli("topo", "plan", source, target)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(said)
+    assert not (tmp_path / target).exists()
+
+
+def test_topo_plan_writes_by_the_suffix_a_file_that_is_read_again(cli, tmp_path):
+    assert cli("topo", "plan", MAP, "o.graphml") == (0, "o.graphml\n", "")
+    assert (tmp_path / "o.graphml").read_text().startswith("<graphml")
+    assert cli("topo", "list", "o.graphml")[1].split()[:3] == ["o.graphml", "11", "nodes"]
+
+
+def test_a_topology_too_long_to_be_read_again_is_not_written(cli, tmp_path, monkeypatch):
+    monkeypatch.setattr("netsim.topology.importers.LONGEST", 10_000)
+    assert cli("topo", "plan", MAP, "o.yaml")[::2] == (
+        2, "o.yaml: it would be 17,229 octets long, and no file of netsim has more than 10,000\n"
+    )  # fmt: skip
+    assert not (tmp_path / "o.yaml").exists()
 
 
 @pytest.mark.slow

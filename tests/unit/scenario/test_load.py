@@ -9,7 +9,7 @@ from netsim.scenario.check_lines import setup_lines
 from netsim.scenario.load import from_dict, load, load_all, load_topology
 from netsim.scenario.suspicions import suspicions
 from netsim.topology.generate import two_isps
-from netsim.topology.importers import write_graph
+from netsim.topology.importers import write_topology
 from netsim.topology.yaml_text import to_yaml
 from netsim.units import ms, sec
 
@@ -74,7 +74,7 @@ def test_overrides_are_worked_into_the_topology(tmp_path):
 
 def test_a_graph_file_is_taken_wherever_a_topology_file_is(tmp_path):
     for suffix in (".graphml", ".gml", ".json"):
-        write_graph(two_isps(), tmp_path / f"net{suffix}")
+        write_topology(two_isps(), tmp_path / f"net{suffix}")
         scenario = load(write(tmp_path, f"topology: net{suffix}\nexpect:\n  - {{name: r, repeatable: true}}\n"))
         assert list(scenario.topology.nodes) == list(two_isps().nodes)
         assert load_topology(tmp_path / f"net{suffix}").gateways == ("isp1", "isp2")

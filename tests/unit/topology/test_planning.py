@@ -80,3 +80,50 @@ def test_what_cannot_be_planned_is_told(edges, said):
 def test_parallel_lines_count_once():
     graph = nx.MultiGraph([(0, 1), (0, 1), (1, 2)])
     assert list(plan(graph)["links"]) == ["n0-n1", "n1-n2"]
+
+
+def test_lines_whose_names_would_be_one_stay_two():
+    graph = nx.Graph([("a", "b-c"), ("a-b", "c"), ("c", "a"), ("a", "b")])
+    made = plan(graph)
+    assert list(made["links"]) == ["a-b-c", "a-c", "a-b", "a-b-c-2"]
+    assert made["links"]["a-b-c-2"]["ends"] == ["a-b:eth0", "c:eth1"]
+
+
+def test_a_place_called_like_another_ones_number_keeps_its_own():
+    graph = nx.path_graph(4)
+    nx.set_node_attributes(graph, dict(enumerate(["x", "x-2", "x", "x"])), "label")
+    assert list(plan(graph)["nodes"]) == ["x", "x-2", "x-3", "x-4"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("inf", "line n0-n1: LinkSpeedRaw: inf is not a number"), (float("nan"), "LinkSpeedRaw: nan is not a number"),
+        ("-5", "line n0-n1: LinkSpeedRaw: -5 is no rate"), ("fast", "LinkSpeedRaw: fast is not a number"),
+    ],
+)  # fmt: skip
+def test_a_rate_that_is_none_is_told(value, said):
+    graph = nx.Graph()
+    graph.add_edge(0, 1, LinkSpeedRaw=value)
+    with pytest.raises(GraphError, match=said):
+        plan(graph)
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "said"),
+    [
+        (float("nan"), 0, "place n1: Latitude: nan is not a number"), (0, "east", "Longitude: east is not a number"),
+        (91, 0, "place n1: 91, 0 is nowhere on Earth"), (0, -181.5, "place n1: 0, -181.5 is nowhere on Earth"),
+    ],
+)  # fmt: skip
+def test_a_position_that_is_none_is_told(latitude, longitude, said):
+    graph = nx.path_graph(2)
+    graph.add_node(0, Latitude=1, Longitude=1)
+    graph.add_node(1, Latitude=latitude, Longitude=longitude)
+    with pytest.raises(GraphError, match=said):
+        plan(graph)
+
+
+def test_a_map_too_large_for_static_routes_is_told():
+    with pytest.raises(GraphError, match="301 places are more than a static plan is for \\(300\\)"):
+        plan(nx.path_graph(301))

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from netsim.errors import ConfigError
 from netsim.topology.generate import chain, n_isps, star_lan, two_isps
 from netsim.topology.graph import as_file, from_graph, to_graph
-from netsim.topology.importers import GraphError, read_graph, write_graph
+from netsim.topology.importers import GraphError, read_graph, write_topology
 from netsim.topology.model import Topology
 from netsim.topology.ports import default_mac, first_address, forwards, ports_of
 
@@ -103,7 +103,7 @@ def test_a_topology_survives_the_way_through_networkx():
 def test_a_graph_file_holds_everything_the_yaml_file_does(tmp_path, suffix, make):
     topology = make()
     path = tmp_path / f"net{suffix}"
-    write_graph(topology, path)
+    write_topology(topology, path)
     back = Topology.model_validate(read_graph(path))
     assert as_file(back)["nodes"] == as_file(topology)["nodes"]
     wanted = {name: {**link, "ends": sorted(link["ends"])} for name, link in as_file(topology)["links"].items()}
