@@ -75,7 +75,7 @@ def live(
                 outcome = run_live(scenario, wish, bar)
     except Interrupted as error:
         talk(f"netsim: {error}")
-        raise typer.Exit(INTERRUPTED) from error
+        raise typer.Exit(INTERRUPTED) from None  # with its cause it would be told once more
     judged = to_the_end or not argv
     _tell(outcome, json=json, judged=judged)
     raise typer.Exit(_status(outcome, judged=judged))

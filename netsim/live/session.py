@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from netsim.errors import ConfigError, Problem
 from netsim.kernel.lateness import Lateness
@@ -82,7 +83,7 @@ def run_live(scenario: Scenario, wish: Wish, progress: Progress | None = None) -
             lab.at(0, lambda: running.append(_begin(world, node, wish, hosts)))
         return lab
 
-    kept = signal.signal(signal.SIGINT, _leave_it_to_the_command) if wish.argv else None
+    kept = signal.signal(signal.SIGINT, interrupt(running)) if wish.argv else None
     cut = False
     try:
         result = run_scenario(scenario, out=wish.out, progress=progress, make_lab=make_lab)
@@ -104,8 +105,17 @@ def _cut(wish: Wish, scenario: Scenario) -> str:
     return f"{wish.argv[0]} outlived the scenario and was killed at its end, {end} ({hint})"
 
 
-def _leave_it_to_the_command(signum: int, frame: object) -> None:
-    """Go on: the terminal sends Ctrl-C to the command as well, and the run ends with it."""
+def interrupt(running: Sequence[Program]) -> Callable[[int, FrameType | None], None]:
+    """Return what Ctrl-C does: nothing while the command runs, which the terminal sends it to as well; else it ends us.
+
+    `running` holds the command once it was started.
+    """
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        if all(program.status is not None for program in running):
+            signal.default_int_handler(signum, frame)
+
+    return handle
 
 
 def _addresses(topology: Topology) -> Mapping[str, str]:

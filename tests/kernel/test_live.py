@@ -242,6 +242,25 @@ def test_a_command_that_outlives_the_scenario_is_killed_and_that_is_said(far, op
     assert done.stderr.endswith(said)
 
 
+def test_ctrl_c_is_the_commands_while_it_runs_and_ours_before_the_end_when_it_is_through(far):
+    """The terminal sends it to the whole group: here to netsim alone, which shows the more."""
+    script = "trap 'echo caught; exit 5' INT; echo here; while :; do sleep 0.1; done"
+    command = [sys.executable, "-m", "netsim", "live", str(far), "--to-the-end", "--", "sh", "-c", script]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout.readline() == "here\n"
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.stdout.readline() == "caught\n"
+        time.sleep(0.5)
+        assert process.poll() is None, "the run ended with its command"
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert re.fullmatch(r"netsim: far interrupted at [\d.]+ s\n", said)
+
+
 def test_a_clock_later_than_allowed_fails_the_run(far):
     done = netsim("live", far, "--max-lateness", "1us", "--", "ping", "-c", "3", "-i", "0.2", "server")
     assert done.returncode == 1
