@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax import saxutils
 
 from netsim.files import write_text
 from netsim.scenario.located import Seq
 from netsim.scenario.model import Scenario
 from netsim.scenario.result import Result
+
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no XML document may hold, not even escaped. Source: XML 1.0, production 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +36,40 @@ def lines_of(scenario: Scenario) -> tuple[int, ...]:
     return tuple(item.mark.line for item in found.items) if isinstance(found, Seq) else ()
 
 
-def write_junit(path: Path, runs: Sequence[Run]) -> None:
-    """Write one test suite a file and one test case an expectation. Raises OSError."""
+def write_junit(path: Path, runs: Sequence[Run], unfinished: Sequence[str] = ()) -> None:
+    """Write one test suite a file and a test case an expectation, an error for what is unfinished. Raises OSError."""
     out = ['<?xml version="1.0" encoding="utf-8"?>', "<testsuites>"]
     for run in runs:
         verdicts, failed = run.result.expect, len(run.result.failed)
         out.append(
-            f"  <testsuite name={quoteattr(run.file)} tests={quoteattr(str(len(verdicts)))} "
+            f"  <testsuite name={_quoted(run.file)} tests={_quoted(str(len(verdicts)))} "
             f'failures="{failed}" errors="0" time="{run.result.wall_s:.3f}">'
         )
         for number, verdict in enumerate(verdicts):
-            place = f"file={quoteattr(run.file)} line={quoteattr(str(run.line(number)))}"
-            head = f"    <testcase classname={quoteattr(run.result.scenario)} name={quoteattr(verdict.name)} {place}"
+            place = f"file={_quoted(run.file)} line={_quoted(str(run.line(number)))}"
+            head = f"    <testcase classname={_quoted(run.result.scenario)} name={_quoted(verdict.name)} {place}"
             if verdict.passed:
                 out.append(f"{head}/>")
             else:
                 where = f"{run.file}:{run.line(number)}: {verdict.why}"
-                out.append(f"{head}><failure message={quoteattr(verdict.why)}>{escape(where)}</failure></testcase>")
+                out.append(f"{head}><failure message={_quoted(verdict.why)}>{_escaped(where)}</failure></testcase>")
+        out.append("  </testsuite>")
+    for file in unfinished:
+        name = _quoted(file)
+        out.append(f'  <testsuite name={name} tests="1" failures="0" errors="1">')
+        out.append(f'    <testcase classname={name} name="run" file={name}><error message="not finished"/></testcase>')
         out.append("  </testsuite>")
     out.append("</testsuites>")
     write_text(path, "\n".join(out) + "\n")
+
+
+def _escaped(text: str) -> str:
+    """Return text as XML holds it; a character that XML cannot hold as its code in angle brackets."""
+    return saxutils.escape(_NO_XML.sub(lambda found: f"<U+{ord(found[0]):04X}>", text))
+
+
+def _quoted(text: str) -> str:
+    return saxutils.quoteattr(_NO_XML.sub(lambda found: f"<U+{ord(found[0]):04X}>", text))
 
 
 def annotate(run: Run) -> list[str]:

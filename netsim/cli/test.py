@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,10 +37,8 @@ def run_folders(
     Example: netsim test scenarios --junit report.xml
     """
     import os
-    from pathlib import Path
 
     from netsim.cli.output import progress
-    from netsim.cli.tally import write_junit
     from netsim.errors import ConfigError, Problem
     from netsim.scenario.load import load_all
     from netsim.scenario.result import exit_code
@@ -49,27 +47,46 @@ def run_folders(
     if not files:
         raise ConfigError(Problem(" ".join(paths or ["scenarios"]), 0, 0, "", "no scenario files here"))
     scenarios = load_all(files, settings=settings(None, seed))
-    runs: list[Run] = []
+    done: dict[int, Run] = {}
+    told = 0
     with progress(f"{len(files)} scenarios") as bar:
 
-        def tell(run: Run) -> None:
-            runs.append(run)
+        def keep(number: int, run: Run) -> None:
+            """Print of each file as soon as those before it are printed."""
+            nonlocal told
+            done[number] = run
             if bar is not None:
-                bar(len(runs) / len(files))
-            if not json:
-                _print(run)
+                bar(len(done) / len(files))
+            while told in done:
+                if not json:
+                    _print(done[told])
+                told += 1
 
-        _each(files, scenarios, min(jobs or os.cpu_count() or 1, len(files)), tell)
-    if junit is not None:
         try:
-            write_junit(Path(junit), runs)
-        except OSError as error:
-            raise ConfigError(Problem(junit, 0, 0, "", f"cannot be written: {error.strerror}")) from error
+            _each(files, scenarios, min(jobs or os.cpu_count() or 1, len(files)), keep)
+        finally:  # an interrupted run has a report too, which says so
+            if junit is not None:
+                _report(junit, files, done)
+    runs = [done[number] for number in range(len(files))]
     if json:
         from json import dumps
 
         typer.echo(dumps([run.result.to_dict() for run in runs], indent=2, ensure_ascii=False))
     raise typer.Exit(exit_code([run.result for run in runs]))
+
+
+def _report(junit: str, files: Sequence[Path], done: Mapping[int, Run]) -> None:
+    """Write the report of what is done. Raises ConfigError."""
+    from pathlib import Path
+
+    from netsim.cli.tally import write_junit
+    from netsim.errors import ConfigError, Problem
+
+    unfinished = [str(file) for number, file in enumerate(files) if number not in done]
+    try:
+        write_junit(Path(junit), [done[number] for number in sorted(done)], unfinished)
+    except OSError as error:
+        raise ConfigError(Problem(junit, 0, 0, "", f"cannot be written: {error.strerror}")) from error
 
 
 def _files(paths: Sequence[str]) -> list[Path]:
@@ -95,25 +112,16 @@ def _print(run: Run) -> None:
         typer.echo("\n".join(annotate(run)), nl=not run.result.passed)
 
 
-def _each(files: Sequence[Path], scenarios: Sequence[Scenario], jobs: int, tell: Callable[[Run], None]) -> None:
-    """Run each file here or in `jobs` processes; tell of it as soon as those before it in the files' order are told."""
+def _each(files: Sequence[Path], scenarios: Sequence[Scenario], jobs: int, keep: Callable[[int, Run], None]) -> None:
+    """Run each file, here or in `jobs` processes, and hand `keep` its number and what it came to."""
+    tasks = dict(enumerate(zip(files, scenarios, strict=True)))
     if jobs == 1:
-        for file, scenario in zip(files, scenarios, strict=True):
-            tell(_run(file, scenario))
+        for number, task in tasks.items():
+            keep(number, _run(*task))
         return
     from netsim.sweep.workers import processes, run_each
 
-    ready: dict[int, Run] = {}
-    turn = 0
-
-    def keep(number: int, run: Run) -> None:
-        nonlocal turn
-        ready[number] = run
-        while turn in ready:
-            tell(ready.pop(turn))
-            turn += 1
-
-    run_each(lambda: processes(jobs), _run, dict(enumerate(zip(files, scenarios, strict=True))), keep)
+    run_each(lambda: processes(jobs), _run, tasks, keep)
 
 
 def _run(file: Path, scenario: Scenario) -> Run:

@@ -40,6 +40,29 @@ def test_junit_has_a_case_an_expectation_with_its_line(half, tmp_path):
     assert bad.find("failure").text.startswith("half.yaml:11: talk: 6 of 6 delivered (100%)")
 
 
+def test_junit_is_xml_whatever_the_names_hold(cli, tmp_path):
+    """XML 1.0, production 2: no control characters, not even escaped, and no lone surrogates."""
+    odd = "\\e[31m \\0 \\x7f \\uFFFE \\U0001F600 <&> '"
+    (tmp_path / "half.yaml").write_text(SCENARIO.replace("none, 0% arrive: <&>", odd))
+    assert cli("test", "half.yaml", "--junit", "report.xml")[0] == 1
+    cases = ElementTree.parse(tmp_path / "report.xml").findall("testsuite/testcase")
+    assert cases[1].get("name") == "<U+001B>[31m <U+0000> \x7f <U+FFFE> \U0001f600 <&> '"
+
+
+def test_an_interrupted_run_has_a_report_that_says_so(half, tmp_path, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    (tmp_path / "again.yaml").write_text(SCENARIO)
+    monkeypatch.setattr("netsim.cli.test._print", interrupted)  # the first file is done by then
+    assert half("again.yaml", "--jobs", "1", "--junit", "report.xml")[0] == 130
+    done, undone = ElementTree.parse(tmp_path / "report.xml").findall("testsuite")
+    assert [(each.get("name"), each.get("failures"), each.get("errors")) for each in (done, undone)] == [
+        ("half.yaml", "1", "0"), ("again.yaml", "0", "1")
+    ]  # fmt: skip
+    assert undone.find("testcase/error").get("message") == "not finished"
+
+
 def test_on_github_what_failed_is_annotated_at_its_line(half, monkeypatch):
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     _, out, _ = half()
