@@ -5,6 +5,7 @@ import json
 import pytest
 
 from netsim.errors import ConfigError
+from netsim.files import LONGEST
 from netsim.scenario.result import Result, Verdict, exit_code
 
 RESULT = Result(
@@ -21,6 +22,11 @@ def test_a_result_survives_the_way_through_json(tmp_path):
     path.write_text(RESULT.to_json(indent=2))
     assert Result.load(tmp_path) == RESULT
     assert Result.load(path) == RESULT
+
+
+def test_a_long_runs_result_is_longer_than_any_file_of_a_person_and_read(tmp_path):
+    (tmp_path / "result.json").write_text(RESULT.to_json() + " " * LONGEST)
+    assert Result.load(tmp_path) == RESULT
 
 
 def test_the_json_has_exactly_the_contracts_fields_in_its_order():
