@@ -1,17 +1,18 @@
 """The acknowledgement of a segment: what leaves the queue, what is measured, how the window moves, what goes out again.
 
-Source: tcp_ack(), tcp_ack_update_window(), tcp_ack_update_rtt(), tcp_ack_probe(), tcp_sacktag_write_queue(),
+Source: tcp_ack(), tcp_ack_update_window(), tcp_ack_update_rtt(), tcp_ack_probe(), tcp_replace_ts_recent(),
 tcp_cong_control() (net/ipv4/tcp_input.c, 6.x); RFC 9293 section 3.10.7.4; linux-kernel 1.5.
 """
 
 from __future__ import annotations
 
+from netsim.stack.sockets.tcp import sack
 from netsim.stack.sockets.tcp.context import TcpContext
-from netsim.stack.sockets.tcp.options import timestamp
+from netsim.stack.sockets.tcp.options import paws_ok, timestamp
 from netsim.stack.sockets.tcp.recovery import REXMIT_NEW, REXMIT_NONE
 from netsim.stack.sockets.tcp.reno import CA_OPEN
-from netsim.stack.sockets.tcp.rtx_queue import Delivered
-from netsim.stack.sockets.tcp.segment import Segment, unwrap
+from netsim.stack.sockets.tcp.segment import Segment
+from netsim.stack.sockets.tcp.sent import Delivered
 from netsim.stack.sockets.tcp.socket import TIMER_NONE, TIMER_PROBE0, TcpSocket
 from netsim.trace.records import TcpSample
 from netsim.units import NS_PER_MS, NS_PER_US, Ns
@@ -45,14 +46,21 @@ class AckInput:
         self._replace_ts_recent(sock, seg, now)
         window_moved = self._update_window(sock, seg)
         sock.snd_una = ack
+        packets, sacked_before = rtx.packets_out, rtx.sacked_out
+        if seg.sack and sock.options.sack:
+            sack.tag(sock, seg, told, prior_una, now)
         sock.soft_error = None
         sock.probes_out = 0
         sock.last_heard_at = now
-        if not rtx.packets_out:
-            self._window_opened(sock, now)
+        not_dup = seg.end != seg.seq or window_moved
+        if not packets:
+            self._without_queue(sock, seg, told, advanced=advanced, not_dup=not_dup, now=now)
             return ACK_OK
-        dsack = self._sack(sock, seg, told, prior_una, now) if seg.sack and sock.options.sack else False
-        rtx.acknowledge(ack, now, told, sock.rtt.min_us, sack=sock.options.sack)
+        rtx.acknowledge(
+            ack, now, told, sock.rtt.min_us, sack=sock.options.sack, echoed_ms=self._echoed_ms(sock, seg, now)
+        )
+        delayed = told.lone and not sacked_before and ack - prior_una < sock.mss and not told.sacked
+        self._measure(sock, seg, told, delayed=delayed, now=now)
         if told.acked:
             if not sock.options.sack:
                 told.delivered += max(told.acked - rtx.sacked_out, 1)
@@ -61,37 +69,68 @@ class AckInput:
                     told.orig_end = -1  # the others may have waited behind the hole: they prove nothing
             elif rtx.sacked_out:
                 rtx.forget_blocks(ack)
-        self._measure(sock, seg, told, now)
-        self._congestion(sock, seg, told, advanced=advanced, window_moved=window_moved, dsack=dsack, now=now)
+        rtx.rack.learn(told.prior, rtx.delivered)
+        self._congestion(sock, seg, told, advanced=advanced, not_dup=not_dup or told.acked > 0, now=now)
         return ACK_OK
+
+    def _without_queue(
+        self, sock: TcpSocket, seg: Segment, told: Delivered, *, advanced: bool, not_dup: bool, now: Ns
+    ) -> None:  # fmt: skip
+        """Work on an ACK with nothing under way: a late duplicate, news of the window. Source: tcp_ack(), no_queue."""
+        if told.duplicate:
+            self._ctx.recovery.alert(
+                sock, told, advanced=advanced, duplicate=False, tsecr=self._tsecr(sock, seg), now=now
+            )
+        self._window_opened(sock, now)
+        self._probe_acked(sock, seg, told, plain=not (advanced or not_dup or told.sacked))
+
+    def _probe_acked(self, sock: TcpSocket, seg: Segment, told: Delivered, *, plain: bool) -> None:
+        if sock.tlp_high_seq:
+            self._ctx.recovery.tail_probe_acked(sock, ack=seg.ack, twice=told.probe_twice, plain_duplicate=plain)
 
     def _old(self, sock: TcpSocket, seg: Segment, *, now: Ns) -> int:
         """Take what an acknowledgement of the past still tells: its SACK blocks."""
-        if sock.snd_una - seg.ack > max(sock.max_window, 1):
+        if sock.snd_una - seg.ack > min(sock.max_window, sock.octets_acked):
             return ACK_TOO_OLD
-        if seg.sack and sock.options.sack and sock.rtx.packets_out:
+        if seg.sack and sock.options.sack:
             told = Delivered()
-            self._sack(sock, seg, told, sock.snd_una, now)
-            if told.sacked:
-                again, _ = self._ctx.recovery.alert(
-                    sock, told, advanced=False, duplicate=False, tsecr=self._tsecr(sock, seg), now=now
-                )
-                self._again(sock, again, now)
+            sack.tag(sock, seg, told, sock.snd_una, now)
+            again, _ = self._ctx.recovery.alert(
+                sock, told, advanced=False, duplicate=False, tsecr=self._tsecr(sock, seg), now=now
+            )
+            self._again(sock, again, now)
         return ACK_OLD
 
     @staticmethod
     def _tsecr(sock: TcpSocket, seg: Segment) -> int:
         return seg.tsecr if sock.options.timestamps and seg.tsval >= 0 and seg.tsecr else -1
 
+    @classmethod
+    def _echoed_ms(cls, sock: TcpSocket, seg: Segment, now: Ns) -> int:
+        """Return the millisecond of the stamp that a segment echoes, -1 without one."""
+        tsecr = cls._tsecr(sock, seg)
+        if tsecr < 0:
+            return -1
+        ago = (timestamp(now, sock.ts_offset) - tsecr) & 0xFFFFFFFF
+        return now // NS_PER_MS - ago if ago < 0x80000000 else -1
+
     @staticmethod
     def _replace_ts_recent(sock: TcpSocket, seg: Segment, now: Ns) -> None:
-        """Remember the stamp to echo, of segments that begin at or before the last ACK. RFC 7323 section 4.3."""
-        if seg.tsval >= 0 and sock.options.timestamps and seg.seq <= sock.rcv.rcv_wup:
+        """Remember the stamp to echo, of segments that begin at or before the last ACK. RFC 7323 section 4.3.
+
+        An older one, which a bare ACK may bring, is not. Mirrors tcp_replace_ts_recent().
+        """
+        if seg.tsval < 0 or not sock.options.timestamps or seg.seq > sock.rcv.rcv_wup:
+            return
+        if paws_ok(sock.ts_recent, sock.ts_recent_at, seg.tsval, 0, now):
             sock.ts_recent = seg.tsval
             sock.ts_recent_at = now
 
     def _update_window(self, sock: TcpSocket, seg: Segment) -> bool:
-        """Take the peer's window from a segment newer than the last. Mirrors tcp_ack_update_window()."""
+        """Take the peer's window from a segment newer than the last, True; the same again is news, too.
+
+        Mirrors tcp_ack_update_window(), FLAG_WIN_UPDATE.
+        """
         window = seg.window
         if not seg.flags & TCPHDR_SYN:
             window <<= sock.options.snd_wscale
@@ -102,8 +141,6 @@ class AckInput:
         ):
             return False
         sock.snd_wl1 = seg.seq
-        if window == sock.snd_wnd:
-            return False
         sock.snd_wnd = window
         if window > sock.max_window:
             sock.max_window = window
@@ -123,22 +160,10 @@ class AckInput:
         else:
             self._ctx.output.arm(sock, TIMER_PROBE0, self._ctx.clock.probe_delay(sock, now), now=now)
 
-    @staticmethod
-    def _sack(sock: TcpSocket, seg: Segment, told: Delivered, prior_una: int, now: Ns) -> bool:
-        """Mark what SACK blocks name; True when the first one tells of a duplicate (RFC 2883)."""
-        blocks = [(unwrap(left, seg.ack), unwrap(right, seg.ack)) for left, right in seg.sack]
-        duplicate = blocks[0][0] < seg.ack or (
-            len(blocks) > 1 and blocks[1][0] <= blocks[0][0] and blocks[0][1] <= blocks[1][1]
-        )
-        for left, right in blocks[duplicate:]:
-            if prior_una < right <= sock.snd_nxt and prior_una <= left < right:
-                sock.rtx.sack(left, right, now, told, sock.rtt.min_us)
-        return duplicate
-
-    def _measure(self, sock: TcpSocket, seg: Segment, told: Delivered, now: Ns) -> None:
+    def _measure(self, sock: TcpSocket, seg: Segment, told: Delivered, *, delayed: bool, now: Ns) -> None:
         """Take a round trip measure. Mirrors tcp_ack_update_rtt(): transmissions before echoed stamps.
 
-        Karn: an ACK that covers a retransmission measures nothing without timestamps.
+        Karn: an ACK that covers a retransmission measures nothing without timestamps. The peer may have `delayed` it.
         """
         rtt = -1
         shortest = -1
@@ -156,33 +181,29 @@ class AckInput:
         if rtt < 0:
             return
         delay = shortest if shortest >= 0 else rtt
-        sock.rtt.note_min(delay)
+        sock.rtt.note_min(delay, now, delayed=delayed)
         sock.rtt.measured(rtt, sock.snd_una, sock.snd_nxt)
         sock.cc.measured(delay, sock.rtt.srtt8_us, sock.mss, sock.snd_una, sock.snd_nxt, now)
         sock.backoff = 0
 
     def _congestion(
-        self, sock: TcpSocket, seg: Segment, told: Delivered, *,
-        advanced: bool, window_moved: bool, dsack: bool, now: Ns,
+        self, sock: TcpSocket, seg: Segment, told: Delivered, *, advanced: bool, not_dup: bool, now: Ns
     ) -> None:  # fmt: skip
         """Do what the ACK asks of loss recovery, the alarm, the window and the neighbour."""
         ctx = self._ctx
         rtx = sock.rtx
         cc = sock.cc
-        not_dup = bool(seg.payload) or window_moved or told.acked > 0
-        if sock.tlp_high_seq:
-            plain = not (advanced or not_dup or told.sacked)
-            ctx.recovery.tail_probe_acked(sock, ack=seg.ack, plain_duplicate=plain)
+        self._probe_acked(sock, seg, told, plain=not (advanced or not_dup or told.sacked))
         set_timer = told.acked > 0 or self._sacked_older(sock, told)
         again = REXMIT_NONE
         lost_before = rtx.lost_ever
-        if told.sacked or dsack or not not_dup or cc.state != CA_OPEN:
-            duplicate = not (advanced or not_dup or dsack)
+        if told.sacked or not not_dup or cc.state != CA_OPEN:
+            duplicate = not (advanced or not_dup or told.duplicate)
             again, alarmed = ctx.recovery.alert(
                 sock, told, advanced=advanced, duplicate=duplicate, tsecr=self._tsecr(sock, seg), now=now
             )
             set_timer = set_timer and not alarmed
-        if set_timer and not ctx.output.schedule_probe(sock, now=now, advancing=True):
+        if set_timer and not ctx.probes.schedule(sock, now=now, advancing=True):
             ctx.output.rearm(sock, now=now)
         if told.acked or told.sacked or not not_dup:
             # "TCP ACK that makes forward progress": the next packet sent confirms the neighbour.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netsim.stack.sockets.tcp.ack import AckInput
     from netsim.stack.sockets.tcp.demux import Demux
     from netsim.stack.sockets.tcp.output import TcpOutput
+    from netsim.stack.sockets.tcp.probes import Probes
     from netsim.stack.sockets.tcp.recovery import Recovery
     from netsim.stack.sockets.tcp.socket import TcpSocket
     from netsim.stack.sockets.tcp.timers import TcpClock
@@ -51,6 +52,7 @@ class TcpContext:
     demux: Demux
     output: TcpOutput
     ack: AckInput
+    probes: Probes
     recovery: Recovery
     clock: TcpClock
     secret: int = 0

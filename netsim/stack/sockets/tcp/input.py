@@ -299,7 +299,7 @@ class TcpInput:
             sock.state = move(sock.state, ACK_OF_SYN)
             if sock.synack_at >= 0:
                 rtt_us = (now - sock.synack_at) // NS_PER_US
-                sock.rtt.note_min(rtt_us)
+                sock.rtt.note_min(rtt_us, now)
                 sock.rtt.measured(rtt_us, sock.snd_una, sock.snd_nxt)
         sock.retrans_at = -1
         sock.backoff = 0

@@ -7,7 +7,7 @@ Source: tcp_syn_options(), tcp_synack_options(), tcp_established_options(), tcp_
 from __future__ import annotations
 
 from netsim.stack.sysctl import Ipv4Conf
-from netsim.units import NS_PER_MS, Ns
+from netsim.units import NS_PER_MS, NS_PER_S, Ns
 from netsim.wire.tcp import TcpOptions, build_options, parse_options
 
 TCPOLEN_TSTAMP_ALIGNED = 12
@@ -19,12 +19,24 @@ TCP_MIN_MSS = 88
 RCV_WSCALE = 7
 """ilog2(tcp_rmem[2]) - 15 with the default 6291456. Source: tcp_select_initial_window()."""
 
+TCP_PAWS_WRAP: Ns = 2147 * NS_PER_S
+"""How long a stamp is compared with: INT_MAX microseconds, 24 days before 6.7. Source: include/net/tcp.h."""
+
 _ALIGNED_TIMESTAMP = b"\x01\x01\x08\x0a"
 
 
 def timestamp(now: Ns, offset: int) -> int:
     """Return the TSval of an instant: milliseconds and the connection's offset. Source: tcp_time_stamp_ts()."""
     return (now // NS_PER_MS + offset) & 0xFFFFFFFF
+
+
+def paws_ok(recent: int, recent_at: Ns, tsval: int, window: int, now: Ns) -> bool:
+    """Tell whether a stamp is at most `window` ms older than the most recent, which -1 or 0 means nothing.
+
+    Mirrors tcp_paws_check().
+    """
+    behind = (recent - tsval) & 0xFFFFFFFF
+    return behind <= window or behind >= 0x80000000 or recent <= 0 or now - recent_at >= TCP_PAWS_WRAP
 
 
 class Negotiated:

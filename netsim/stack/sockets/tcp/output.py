@@ -1,8 +1,7 @@
 """Segments leave: headers, routes, segment size, new data, acknowledgements, retransmissions.
 
 Source: __tcp_transmit_skb(), tcp_write_xmit(), tcp_current_mss(), tcp_sync_mss(), tcp_send_ack(),
-__tcp_retransmit_skb(), tcp_schedule_loss_probe(), tcp_send_loss_probe(), tcp_write_wakeup() (net/ipv4/tcp_output.c,
-6.x); linux-kernel 1.5, 4.5.
+__tcp_retransmit_skb() (net/ipv4/tcp_output.c, 6.x); linux-kernel 1.5, 4.5. Probes are in probes.py.
 """
 
 from __future__ import annotations
@@ -19,9 +18,8 @@ from netsim.stack.sockets.tcp.options import (
     TCPOLEN_SACK_PERBLOCK,
     timestamp,
 )
-from netsim.stack.sockets.tcp.reno import CA_CWR, CA_OPEN
-from netsim.stack.sockets.tcp.rtt import TCP_RTO_MIN, TCP_TIMEOUT_INIT
-from netsim.stack.sockets.tcp.rtx_queue import Sent
+from netsim.stack.sockets.tcp.rtt import TCP_RTO_MIN
+from netsim.stack.sockets.tcp.sent import Sent
 from netsim.stack.sockets.tcp.socket import (
     TCP_ATO_MIN,
     TIMER_LOSS_PROBE,
@@ -46,8 +44,6 @@ HEADERS = 40
 """IP and TCP header without options."""
 MAX_ADVMSS = 65_495
 TCP_MIN_SND_MSS = 48
-TCP_TIMEOUT_MIN: Ns = 2 * NS_PER_MS
-"""Added to a timer that is made of a measured time. Source: TCP_TIMEOUT_MIN_US, include/net/tcp.h (6.8 and later)."""
 
 _PAIR = Struct("!II")
 
@@ -197,12 +193,8 @@ class TcpOutput:
             if mark:
                 sock.pushed_to = sock.snd_nxt + sock.unsent_octets
             self.write(sock, now=now, nagle=nagle, mark=mark)
-            if not sock.rtx.packets_out and sock.rtx_alarm.due is None and self._pending(sock):
+            if not sock.rtx.packets_out and sock.rtx_alarm.due is None and pending(sock):
                 self.arm(sock, TIMER_PROBE0, max(sock.rtt.rto, TCP_RTO_MIN), now=now)
-
-    @staticmethod
-    def _pending(sock: TcpSocket) -> bool:
-        return bool(sock.unsent_octets) or sock.fin_queued != sock.fin_sent
 
     def write(
         self, sock: TcpSocket, *, now: Ns, nagle: bool = True, probe: bool = False, mark: bool = True
@@ -216,7 +208,7 @@ class TcpOutput:
         limited = False
         count = 0
         left = 0  # segments that the skb under way still takes
-        while self._pending(sock):
+        while pending(sock):
             mss = self.current_mss(sock)
             size = min(sock.unsent_octets, mss)
             last = size == sock.unsent_octets
@@ -229,7 +221,7 @@ class TcpOutput:
             if size < mss and not fin and nagle and not probe and self._nagle_holds(sock):
                 break
             left = (left or sndbuf.burst(sock)) - 1
-            self._send_new(sock, size, last=last and mark, fin=fin, now=now)
+            self.send_new(sock, size, mss, last=last and mark, fin=fin, now=now)
             count += 1
             if probe:
                 rtx.end_skb()
@@ -238,12 +230,13 @@ class TcpOutput:
                 rtx.end_skb()
         if left:
             rtx.end_skb()
+        limited = limited or rtx.in_flight >= cc.cwnd
+        if count or limited:
+            cc.validate(limited, rtx.packets_out, sock.snd_una, sock.snd_nxt)
         if count:
             if cc.reducing:
                 cc.prr_out += count
-            self.schedule_probe(sock, now=now)
-            limited = limited or rtx.in_flight >= cc.cwnd
-            cc.validate(limited, rtx.packets_out, sock.snd_una, sock.snd_nxt)
+            self._ctx.probes.schedule(sock, now=now)
         return count > 0
 
     @staticmethod
@@ -251,8 +244,8 @@ class TcpOutput:
         """Tell whether a short segment waits: another short one is unacknowledged. Mirrors tcp_nagle_check()."""
         return not sock.nodelay and bool(sock.rtx.packets_out) and sock.snd_una < sock.small_end <= sock.snd_nxt
 
-    def _send_new(self, sock: TcpSocket, size: int, *, last: bool, fin: bool, now: Ns) -> None:
-        """Send the next `size` unsent octets, with the FIN if it follows them."""
+    def send_new(self, sock: TcpSocket, size: int, mss: int, *, last: bool, fin: bool, now: Ns) -> None:
+        """Send the next `size` unsent octets, with the FIN if it follows them; fewer than `mss` are a short segment."""
         payload = sock.carve(size) if size else b""
         flags = TCPHDR_ACK
         if last and size:
@@ -264,7 +257,7 @@ class TcpOutput:
             end += 1
             sock.fin_sent = True
         self._restart_after_idle(sock, now)
-        if size < sock.mss:
+        if size < mss:
             sock.small_end = end
         first = not sock.rtx.packets_out
         sock.snd_nxt = end
@@ -303,23 +296,6 @@ class TcpOutput:
             rto = max(NS_PER_US, first.sent_at + rto - now)
         self.arm(sock, TIMER_RETRANS, rto, now=now)
 
-    def schedule_probe(self, sock: TcpSocket, *, now: Ns, advancing: bool = False) -> bool:
-        """Set a tail loss probe instead of the time-out where it may come first. Mirrors tcp_schedule_loss_probe()."""
-        rtx = sock.rtx
-        if not rtx.packets_out or not sock.options.sack or sock.cc.state not in (CA_OPEN, CA_CWR):
-            return False
-        if sock.rtt.srtt8_us:
-            delay = sock.rtt.srtt8_us // 4 * NS_PER_US
-            delay += TCP_RTO_MIN if rtx.packets_out == 1 else TCP_TIMEOUT_MIN
-        else:
-            delay = TCP_TIMEOUT_INIT
-        first = rtx.first()
-        left = sock.rtt.rto if advancing or first is None else first.sent_at + sock.rtt.rto - now
-        if left > 0:
-            delay = min(delay, left)
-        self.arm(sock, TIMER_LOSS_PROBE, delay, now=now)
-        return True
-
     # Again
 
     def retransmit(self, sock: TcpSocket, sent: Sent, *, now: Ns, probe: bool = False) -> bool:
@@ -349,6 +325,7 @@ class TcpOutput:
         sock.total_retrans += 1
         if not probe:
             self._note_retransmission(sock, now)
+            sock.cc.sent_again()
         return self.transmit(sock, sent.seq, sent.flags, sent.payload, now=now)
 
     @staticmethod
@@ -377,35 +354,6 @@ class TcpOutput:
         if rearm:
             self.arm(sock, TIMER_RETRANS, sock.rtt.rto, now=now)
 
-    def loss_probe(self, sock: TcpSocket, *, now: Ns) -> None:
-        """Send one segment to learn whether the tail was lost. Mirrors tcp_send_loss_probe(); RFC 8985 section 7."""
-        if not sock.tlp_high_seq:
-            sock.tlp_retrans = False
-            sent = self.write(sock, now=now, nagle=False, probe=True) if self._pending(sock) else False
-            if not sent:
-                last = sock.rtx.last()
-                if last is not None and self.retransmit(sock, last, now=now, probe=True):
-                    sock.tlp_retrans = sent = True
-            if sent:
-                sock.tlp_high_seq = sock.snd_nxt
-                self._ctx.sample(sock, "probe", now)
-                sock.rtx_kind = TIMER_NONE  # so that the time-out counts from now
-        self.rearm(sock, now=now)
-
-    def window_probe(self, sock: TcpSocket, *, now: Ns) -> bool:
-        """Ask the peer for its window or its life; False when it could not be sent. Mirrors tcp_write_wakeup().
-
-        A window with any room takes a piece of data, a closed one an old octet's number without data.
-        """
-        room = sock.window_end - sock.snd_nxt
-        if room > 0 and sock.unsent_octets:
-            size = min(room, sock.unsent_octets, self.current_mss(sock))
-            last = size == sock.unsent_octets
-            self._send_new(sock, size, last=last, fin=False, now=now)
-            sock.rtx.end_skb()
-            return True
-        return self.transmit(sock, sock.snd_una - 1, TCPHDR_ACK, b"", now=now)
-
 
 def path_mtu(route: Route) -> int:
     """Return the MTU of a route."""
@@ -418,3 +366,8 @@ def acceptable_seq(sock: TcpSocket) -> int:
     if beyond <= 0 or (sock.options.wscale and beyond < 1 << sock.options.rcv_wscale):
         return sock.snd_nxt
     return sock.window_end
+
+
+def pending(sock: TcpSocket) -> bool:
+    """Tell whether something waits that was never sent. Source: tcp_write_queue_empty()."""
+    return bool(sock.unsent_octets) or sock.fin_queued != sock.fin_sent

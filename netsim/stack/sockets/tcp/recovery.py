@@ -5,17 +5,19 @@ found by time (RACK) with SACK, by three duplicate ACKs without; a found loss en
 that was sent then leaves it. A time-out enters loss: everything old counts as lost and goes out again in slow start. If
 the first ACK after a retransmission echoes a stamp from before it, the original had arrived: window and threshold are
 taken back. So they are if, after a time-out, the first ACK that advances is answered with new data (F-RTO) and what was
-sent before the time-out is acknowledged without having been sent again. Source: tcp_fastretrans_alert(),
+sent before the time-out is acknowledged without having been sent again, or if duplicate SACKs show each retransmission
+to have been needless. Source: tcp_fastretrans_alert(),
 tcp_process_loss(), tcp_newreno_mark_lost(), tcp_add_reno_sack(), tcp_packet_delayed(), tcp_enter_loss(),
-tcp_simple_retransmit() (tcp_input.c), tcp_recovery.c (6.x); RFC 6582, 6675, 8985, 3522, 5682. Not here: undoing by
-duplicate SACKs.
+tcp_simple_retransmit(), tcp_try_undo_dsack() (tcp_input.c), tcp_recovery.c (6.x); RFC 6582, 6675, 8985, 3522, 5682,
+3708.
 """
 
 from __future__ import annotations
 
 from netsim.stack.sockets.tcp.context import TcpContext
 from netsim.stack.sockets.tcp.options import timestamp
-from netsim.stack.sockets.tcp.output import TCP_TIMEOUT_MIN
+from netsim.stack.sockets.tcp.probes import TCP_TIMEOUT_MIN
+from netsim.stack.sockets.tcp.rack import TCP_RACK_RECOVERY_THRESH
 from netsim.stack.sockets.tcp.reno import (
     CA_CWR,
     CA_DISORDER,
@@ -24,9 +26,9 @@ from netsim.stack.sockets.tcp.reno import (
     CA_RECOVERY,
     TCP_REORDERING,
 )
-from netsim.stack.sockets.tcp.rtx_queue import Delivered
+from netsim.stack.sockets.tcp.sent import Delivered
 from netsim.stack.sockets.tcp.socket import TIMER_REORDER, TIMER_RETRANS, TcpSocket
-from netsim.units import NS_PER_US, Ns
+from netsim.units import Ns
 
 REXMIT_NONE = 0
 REXMIT_LOST = 1
@@ -68,12 +70,14 @@ class Recovery:
             if not advanced:
                 if not sack:
                     self._reno_sacks(sock, told, advanced=False, duplicate=duplicate)
-            elif self._may_undo(sock, tsecr):
+            elif cc.undo and self._delayed(sock, tsecr):
                 if rtx.retrans_out:
                     return REXMIT_NONE, False  # an original filled the hole: retransmit no more, wait
                 self._settle_stamp(sock)
                 self._take_back(sock, unmark=True)
                 self._keep_open(sock)
+            if self._undo_needless(sock):
+                self._try_to_open(sock)
         elif cc.state == CA_LOSS:
             again = self._in_loss(sock, told, advanced=advanced, duplicate=duplicate, tsecr=tsecr)
             retransmitted = rtx.retrans_out
@@ -82,6 +86,8 @@ class Recovery:
                 return again, alarmed
         elif not sack:
             self._reno_sacks(sock, told, advanced=advanced, duplicate=duplicate)
+        if cc.state <= CA_DISORDER:
+            self._undo_needless(sock)
         _, alarmed = self._identify(sock, advanced=advanced, now=now)
         if cc.state != CA_RECOVERY:
             if not rtx.lost_out:
@@ -92,9 +98,15 @@ class Recovery:
 
     def _enter_recovery(self, sock: TcpSocket, now: Ns) -> None:
         self._settle_stamp(sock)
+        self._init_undo(sock)
         sock.cc.start_reduction(CA_RECOVERY, sock.snd_nxt)
         sock.tlp_high_seq = 0
         self._ctx.sample(sock, "recovery", now)
+
+    @staticmethod
+    def _init_undo(sock: TcpSocket) -> None:
+        """Begin to watch whether the reduction is a mistake; a probe of the tail under way counts, too."""
+        sock.cc.init_undo(sock.snd_una, sock.rtx.retrans_out + bool(sock.tlp_high_seq and sock.tlp_retrans))
 
     @staticmethod
     def _settle_stamp(sock: TcpSocket) -> None:
@@ -147,9 +159,9 @@ class Recovery:
                     rtx.mark_lost(first)
                 return rtx.lost_out - before, False
             return 0, False
-        if not rtx.advanced:
+        if not rtx.rack.advanced:
             return 0, False
-        rtx.advanced = False
+        rtx.rack.advanced = False
         found, wait = rtx.detect_loss(now, self._reordering_window(sock))
         if wait:
             self._ctx.output.arm(sock, TIMER_REORDER, min(wait + TCP_TIMEOUT_MIN, sock.rtt.rto), now=now)
@@ -157,27 +169,40 @@ class Recovery:
 
     @staticmethod
     def _reordering_window(sock: TcpSocket) -> Ns:
-        """Return how much later than its successors a segment may come. Mirrors tcp_rack_reo_wnd()."""
-        rtx = sock.rtx
-        if not rtx.reord_seen and (sock.cc.state >= CA_RECOVERY or rtx.sacked_out >= TCP_REORDERING):
-            return 0
-        return min(sock.rtt.min_us >> 2, sock.rtt.srtt8_us >> 3) * NS_PER_US
+        rtx, rtt = sock.rtx, sock.rtt
+        return rtx.rack.window(rtt.min_us, rtt.srtt8_us, sock.cc.state, rtx.sacked_out)
 
     # Leaving, and taking back
 
+    def _may_undo(self, sock: TcpSocket, tsecr: int) -> bool:
+        """Mirrors tcp_may_undo()."""
+        return sock.cc.undo and (not sock.cc.undo_retrans or self._delayed(sock, tsecr))
+
     @staticmethod
-    def _may_undo(sock: TcpSocket, tsecr: int) -> bool:
-        """Tell whether the ACK echoes a stamp older than the first retransmission. Mirrors tcp_packet_delayed()."""
-        if not sock.cc.undo or sock.retrans_at < 0 or tsecr < 0:
+    def _delayed(sock: TcpSocket, tsecr: int) -> bool:
+        """Tell whether the ACK echoes a stamp older than the first retransmission, or there was none.
+
+        Mirrors tcp_packet_delayed().
+        """
+        if sock.retrans_at < 0:
+            return sock.options.sack or sock.snd_una < sock.cc.high_seq
+        return tsecr >= 0 and bool((tsecr - timestamp(sock.retrans_at, sock.ts_offset)) & 0x80000000)
+
+    def _undo_needless(self, sock: TcpSocket) -> bool:
+        """Take a reduction back whose retransmissions all came twice. Mirrors tcp_try_undo_dsack()."""
+        if not sock.cc.undo or sock.cc.undo_retrans:
             return False
-        return bool((tsecr - timestamp(sock.retrans_at, sock.ts_offset)) & 0x80000000)
+        rack = sock.rtx.rack
+        rack.persist = min(TCP_RACK_RECOVERY_THRESH, rack.persist + 1)
+        self._take_back(sock, unmark=False)
+        return True
 
     @staticmethod
     def _take_back(sock: TcpSocket, *, unmark: bool) -> None:
         """Undo a reduction, `unmark` the losses that led to it. Mirrors tcp_undo_cwnd_reduction()."""
         if unmark:
             sock.rtx.unmark_lost()
-        sock.rtx.advanced = True  # "Force RACK to re-exam losses"
+        sock.rtx.rack.advanced = True  # "Force RACK to re-exam losses"
         sock.cc.take_back()
 
     def _leave(self, sock: TcpSocket, tsecr: int) -> bool:
@@ -185,12 +210,13 @@ class Recovery:
         cc = sock.cc
         if self._may_undo(sock, tsecr):
             self._take_back(sock, unmark=False)
+        elif sock.rtx.rack.persist:
+            sock.rtx.rack.persist -= 1
         if self._held(sock):
             return True
         if cc.state == CA_RECOVERY:
             cc.end_reduction()
         cc.state = CA_OPEN
-        cc.undo = False
         return False
 
     def _in_loss(self, sock: TcpSocket, told: Delivered, *, advanced: bool, duplicate: bool, tsecr: int) -> int:
@@ -248,6 +274,8 @@ class Recovery:
         cc = sock.cc
         cc.frto = bool(self._ctx.sysctl.ipv4.tcp_frto) and (cc.state < CA_RECOVERY or sock.retransmits > 0)
         first = cc.state <= CA_DISORDER or sock.snd_una >= cc.high_seq or (cc.state == CA_LOSS and not sock.retransmits)
+        if first:
+            self._init_undo(sock)
         sock.rtx.mark_all_lost(now, sack=sock.options.sack)
         cc.lose(sock.rtx.in_flight, sock.snd_nxt, now, first=first)
         sock.tlp_high_seq = 0
@@ -266,14 +294,15 @@ class Recovery:
         if sock.rtx_kind != TIMER_RETRANS:
             self._ctx.output.rearm(sock, now=now)
 
-    def tail_probe_acked(self, sock: TcpSocket, *, ack: int, plain_duplicate: bool) -> None:
+    def tail_probe_acked(self, sock: TcpSocket, *, ack: int, twice: bool, plain_duplicate: bool) -> None:
         """Judge what became of a tail loss probe. Mirrors tcp_process_tlp_ack().
 
-        An ACK beyond a probe that was a retransmission says that the tail had been lost: the window is halved.
+        An ACK beyond a probe that was a retransmission says that the tail had been lost: the window is halved. Not if
+        it tells that the probe came `twice`.
         """
         if ack < sock.tlp_high_seq:
             return
-        if not sock.tlp_retrans:
+        if not sock.tlp_retrans or twice:
             sock.tlp_high_seq = 0
         elif ack > sock.tlp_high_seq:
             cc = sock.cc

@@ -28,13 +28,15 @@ class Reno:
     """The sender's window and its state. Sequence numbers are the socket's counts.
 
     `high_seq` is what was sent when a state was entered: the state ends once it is acknowledged. `undo` tells that the
-    reduction may still prove a mistake; `prior_cwnd`, `prior_ssthresh` are what it would be taken back to. `frto` tells
+    reduction, begun when `undo_una` was unacknowledged, may still prove a mistake; `undo_retrans` counts the
+    retransmissions since that are not known to be needless (-1: there was none), `prior_cwnd` and `prior_ssthresh` are
+    what it would be taken back to. `frto` tells
     that a time-out is on trial: the next ACKs show whether it was spurious (RFC 5682).
     """
 
     __slots__ = (
         "_limited", "_max_packets_out", "_usage_seq", "cwnd", "cwnd_cnt", "frto", "high_seq", "prior_cwnd",
-        "prior_ssthresh", "prr_delivered", "prr_out", "ssthresh", "state", "undo",
+        "prior_ssthresh", "prr_delivered", "prr_out", "ssthresh", "state", "undo", "undo_retrans", "undo_una",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -46,6 +48,8 @@ class Reno:
         self.prior_cwnd = self.prior_ssthresh = 0
         self.prr_delivered = self.prr_out = 0
         self.undo = self.frto = False
+        self.undo_una = 0
+        self.undo_retrans = -1
         self._max_packets_out = 0
         self._usage_seq = 0
         self._limited = False
@@ -118,16 +122,34 @@ class Reno:
         """Source: tcp_current_ssthresh()."""
         return self.ssthresh if self.reducing else max(self.ssthresh, (self.cwnd >> 1) + (self.cwnd >> 2))
 
+    def init_undo(self, snd_una: int, retransmitted: int) -> None:
+        """Begin to watch whether a reduction was a mistake. Mirrors tcp_init_undo()."""
+        self.undo = True
+        self.undo_una = snd_una
+        self.undo_retrans = retransmitted or -1
+
+    def sent_again(self) -> None:
+        """Count a retransmission. Source: tcp_retransmit_skb()."""
+        self.undo_retrans = max(self.undo_retrans, 0) + 1
+
+    def found_needless(self, count: int) -> None:
+        """Count retransmissions that a duplicate SACK shows to have been needless."""
+        if self.undo and self.undo_retrans > 0:
+            self.undo_retrans = max(0, self.undo_retrans - count)
+
     def start_reduction(self, state: int, snd_nxt: int) -> None:
-        """Enter CWR or recovery: the threshold is half the window. Mirrors tcp_init_cwnd_reduction()."""
+        """Enter CWR or recovery: the threshold is half the window. Only a recovery is ever taken back.
+
+        Mirrors tcp_init_cwnd_reduction(), tcp_enter_recovery().
+        """
+        if state == CA_RECOVERY:
+            self.prior_ssthresh = 0 if self.reducing else self._current_ssthresh()
         if not self.reducing:
-            self.prior_ssthresh = self._current_ssthresh()
             self.prior_cwnd = self.cwnd
             self.high_seq = snd_nxt
             self.cwnd_cnt = 0
             self.prr_delivered = self.prr_out = 0
             self.ssthresh = self._threshold()
-        self.undo = state == CA_RECOVERY
         self.state = state
 
     def reduce(self, delivered: int, newly_lost: int, in_flight: int, *, una_advanced: bool) -> None:
@@ -156,7 +178,6 @@ class Reno:
         if first:
             self.prior_ssthresh = self._current_ssthresh()
             self.prior_cwnd = self.cwnd
-            self.undo = True
             self.ssthresh = self._threshold()
         self.cwnd = in_flight + 1
         self.cwnd_cnt = 0

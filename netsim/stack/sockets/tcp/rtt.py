@@ -1,12 +1,13 @@
 """The round trip time and the retransmission time-out made of it, in microseconds as the kernel keeps them.
 
-Source: RFC 6298; tcp_rtt_estimator(), tcp_set_rto(), tcp_bound_rto() (net/ipv4/tcp_input.c, 6.x).
+Source: RFC 6298; tcp_rtt_estimator(), tcp_set_rto(), tcp_bound_rto(), tcp_update_rtt_min() (net/ipv4/tcp_input.c),
+lib/win_minmax.c (6.x).
 """
 
 from __future__ import annotations
 
 from netsim.stack.sockets.tcp.alarm import JIFFY
-from netsim.units import NS_PER_US, Ns
+from netsim.units import NS_PER_S, NS_PER_US, Ns
 
 TCP_TIMEOUT_INIT = 1_000_000_000
 """First time-out of a SYN, in Ns: 1 s. Source: RFC 6298 section 2.1; include/net/tcp.h."""
@@ -14,6 +15,10 @@ TCP_RTO_MIN = 200_000_000
 """Lower bound of the variance part, in Ns: 200 ms (RFC 6298 asks for 1 s)."""
 TCP_RTO_MAX = 120_000_000_000
 """Upper bound in Ns: 120 s."""
+
+TCP_MIN_RTT_WLEN: Ns = 300 * NS_PER_S
+"""How long a shortest round trip is remembered. Source: net.ipv4.tcp_min_rtt_wlen."""
+NO_RTT = 0xFFFFFFFF
 
 _JIFFY_US = JIFFY // NS_PER_US
 _MIN_US = TCP_RTO_MIN // NS_PER_US
@@ -24,10 +29,11 @@ class RttEstimator:
     """Smoothed round trip time, its deviation, and the time-out.
 
     `srtt8_us` is 8 times the smoothed time (0: never measured), `mdev4_us` 4 times the mean deviation, `min_us` the
-    shortest time seen (0: none). `rto_us` is what a timer takes; back-off doubles it until a new measure.
+    shortest time of the last five minutes (NO_RTT: none). `rto_us` is what a timer takes; back-off doubles it until a
+    new measure.
     """
 
-    __slots__ = ("mdev4_us", "mdev_max_us", "min_us", "rto_us", "rtt_seq", "rttvar_us", "srtt8_us")
+    __slots__ = ("_shortest", "mdev4_us", "mdev_max_us", "rto_us", "rtt_seq", "rttvar_us", "srtt8_us")
 
     def __init__(self) -> None:
         self.srtt8_us = 0
@@ -35,7 +41,7 @@ class RttEstimator:
         self.mdev_max_us = 0
         self.rttvar_us = 0
         self.rtt_seq = 0
-        self.min_us = 0
+        self._shortest = [(0, NO_RTT)] * 3
         self.rto_us = TCP_TIMEOUT_INIT // NS_PER_US
 
     @property
@@ -81,10 +87,36 @@ class RttEstimator:
         self.srtt8_us = max(1, self.srtt8_us)
         self.set_rto()
 
-    def note_min(self, rtt_us: int) -> None:
-        """Keep the shortest time seen; at least 1 us."""
-        if not self.min_us or rtt_us < self.min_us:
-            self.min_us = max(1, rtt_us)
+    @property
+    def min_us(self) -> int:
+        """The shortest time of late, NO_RTT when never measured."""
+        return self._shortest[0][1]
+
+    def note_min(self, rtt_us: int, now: Ns, *, delayed: bool = False) -> None:
+        """Keep the shortest time of the last TCP_MIN_RTT_WLEN, at least 1 us, and the next two shortest after it.
+
+        A longer one that the peer may have `delayed` is left out. Mirrors tcp_update_rtt_min(), minmax_running_min().
+        """
+        if delayed and rtt_us > self.min_us:
+            return
+        new = (now, max(1, rtt_us))
+        best = self._shortest
+        if new[1] <= best[0][1] or now - best[2][0] > TCP_MIN_RTT_WLEN:
+            self._shortest = [new] * 3
+            return
+        if new[1] <= best[1][1]:
+            best[1] = best[2] = new
+        elif new[1] <= best[2][1]:
+            best[2] = new
+        age = now - best[0][0]
+        if age > TCP_MIN_RTT_WLEN:
+            best[:] = [best[1], best[2], new]
+            if now - best[0][0] > TCP_MIN_RTT_WLEN:
+                best[:] = [best[1], best[2], new]
+        elif best[1][0] == best[0][0] and age > TCP_MIN_RTT_WLEN // 4:
+            best[1] = best[2] = new
+        elif best[2][0] == best[1][0] and age > TCP_MIN_RTT_WLEN // 2:
+            best[2] = new
 
     def set_rto(self) -> None:
         """Compute the time-out from what is known, in whole jiffies, without back-off. Mirrors tcp_set_rto()."""

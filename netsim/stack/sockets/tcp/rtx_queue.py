@@ -1,12 +1,10 @@
 """What was sent and is not acknowledged: the retransmission queue, its SACK marks, and who counts as lost.
 
-Theory. Each segment carries marks (sacked, lost, retransmitted) and the instant of its last transmission; four counters
+Theory. Each segment (sent.py) carries marks and the instant of its last transmission; four counters
 follow the marks, and packets in flight = packets_out - sacked_out - lost_out + retrans_out. Loss is judged by time
-(RACK): a segment is lost once another one, sent later, was delivered, and its own round trip plus a reordering window
-has passed. Without SACK the counters are fed by duplicate ACKs (reno.py's users do that) and the first segment is the
+(rack.py). Without SACK the counters are fed by duplicate ACKs (recovery.py does that) and the first segment is the
 lost one. Source: tcp_clean_rtx_queue(), tcp_sacktag_one(), tcp_mark_skb_lost(), tcp_timeout_mark_lost() (tcp_input.c),
-tcp_recovery.c (6.x); RFC 2018, 8985. Duplicate SACKs only show that a retransmission was not needed; they do not widen
-the window here.
+tcp_rack_detect_loss() (tcp_recovery.c, 6.x); RFC 2018, 8985.
 """
 
 from __future__ import annotations
@@ -15,66 +13,12 @@ from bisect import bisect_left
 from collections import deque
 from heapq import heappop, heappush
 
-from netsim.units import NS_PER_US, Ns
+from netsim.stack.sockets.tcp.rack import Rack
+from netsim.stack.sockets.tcp.sent import Delivered, Sent
+from netsim.units import NS_PER_MS, NS_PER_US, Ns
 from netsim.wire.tcp import TCPHDR_FIN, TCPHDR_PSH
 
 _COMPACT = 512
-
-
-class Sent:
-    """One segment in the queue. `end` counts payload, SYN and FIN; `sent_at` is its last transmission.
-
-    `order` numbers transmissions: many leave at one instant of virtual time, where the kernel's clock tells them apart.
-    `retrans`: a retransmission of it is under way; `ever`: it was retransmitted at some time; `acked`: it left the
-    queue; `ends_skb`: it is the last of those that left in one skb.
-    """
-
-    __slots__ = (
-        "acked",
-        "end",
-        "ends_skb",
-        "ever",
-        "flags",
-        "lost",
-        "order",
-        "payload",
-        "retrans",
-        "sacked",
-        "sent_at",
-        "seq",
-    )
-
-    def __init__(self, seq: int, end: int, flags: int, payload: bytes, sent_at: Ns) -> None:
-        self.seq = seq
-        self.end = end
-        self.flags = flags
-        self.payload = payload
-        self.sent_at = sent_at
-        self.order = 0
-        self.sacked = self.lost = self.retrans = self.ever = self.acked = self.ends_skb = False
-
-
-class Delivered:
-    """What one ACK told: counts of segments, and the instants that measures are taken from (-1 none).
-
-    `first_at` and `last_at` are transmissions of never retransmitted segments that left the queue, `sack_at` and
-    `last_sack_at` of the first and last newly sacked; `orig_end` is the lowest end of these. `acked` counts what left,
-    `sacked` what was newly sacked, `delivered` both without counting any twice.
-    """
-
-    __slots__ = (
-        "acked", "delivered", "first_at", "last_at", "last_sack_at", "orig_end", "retrans_acked", "sack_at", "sacked",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.acked = self.sacked = self.delivered = 0
-        self.first_at = self.last_at = self.sack_at = self.last_sack_at = self.orig_end = -1
-        self.retrans_acked = False
-
-    def original(self, end: int) -> None:
-        """Note a segment that arrived as it was first sent. Source: FLAG_ORIG_SACK_ACKED."""
-        if self.orig_end < 0 or end < self.orig_end:
-            self.orig_end = end
 
 
 def _seq(sent: Sent) -> int:
@@ -82,12 +26,14 @@ def _seq(sent: Sent) -> int:
 
 
 class RtxQueue:
-    """The queue of one connection, in order of sequence numbers. `lost_ever` counts what was ever found lost."""
+    """The queue of one connection, in order of sequence numbers.
+
+    `delivered`, `lost_ever` and `duplicates` count what ever was delivered, found lost, and said to have come twice.
+    """
 
     __slots__ = (
-        "_blocks", "_by_time", "_head", "_lost", "_marks", "_order", "_segments", "advanced", "highest_sack",
-        "lost_ever", "lost_out", "packets_out", "rack_order", "rack_rtt", "reord_seen", "retrans_out", "sacked_out",
-        "skbs",
+        "_blocks", "_by_time", "_head", "_lost", "_marks", "_order", "_segments", "delivered", "duplicates",
+        "highest_sack", "lost_ever", "lost_out", "packets_out", "rack", "retrans_out", "sacked_out", "skbs",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -102,10 +48,9 @@ class RtxQueue:
         self.lost_ever = 0
         self.skbs = 0
         self.highest_sack = 0
-        self.reord_seen = 0
-        self.rack_order = 0
-        self.rack_rtt: Ns = 0
-        self.advanced = False
+        self.delivered = 1
+        self.duplicates = 0
+        self.rack = Rack()
 
     @property
     def in_flight(self) -> int:
@@ -150,6 +95,7 @@ class RtxQueue:
     def _in_order(self, sent: Sent) -> None:
         self._order += 1
         sent.order = self._order
+        sent.prior = self.delivered
         self._by_time.append((sent.order, sent))
 
     def resent(self, sent: Sent, now: Ns, *, counted: bool = True) -> None:
@@ -220,8 +166,14 @@ class RtxQueue:
 
     # What an ACK does
 
-    def acknowledge(self, una: int, now: Ns, told: Delivered, min_us: int, *, sack: bool) -> None:
-        """Let go of everything below `una`. Mirrors tcp_clean_rtx_queue()."""
+    def acknowledge(
+        self, una: int, now: Ns, told: Delivered, min_us: int, *, sack: bool, echoed_ms: int = -1
+    ) -> None:  # fmt: skip
+        """Let go of everything below `una`. Mirrors tcp_clean_rtx_queue().
+
+        `echoed_ms`, unless -1, is the millisecond whose stamp the ACK echoes: what was sent again later than that had
+        come before (tcp_skb_spurious_retrans()).
+        """
         segments = self._segments
         head = self._head
         size = len(segments)
@@ -241,17 +193,21 @@ class RtxQueue:
                     told.first_at = sent.sent_at
                     told.original(sent.end)
                 if sent.seq < self.highest_sack:
-                    self.reord_seen += 1
+                    self.rack.reord_seen += 1
             if sent.sacked:
                 self.sacked_out -= 1
             elif sack:
                 told.delivered += 1
-                self._advance(sent, now, min_us)
+                self.delivered += 1
+                told.arrived(sent)
+                if not (sent.ever and -1 < echoed_ms < sent.sent_at // NS_PER_MS):
+                    self._advance(sent, now, min_us)
             if sent.lost:
                 self.lost_out -= 1
             if sent.ends_skb:
                 self.skbs -= 1
             told.acked += 1
+            told.lone = told.acked == 1 and sent.prior + 1 == self.delivered
         self.packets_out -= told.acked
         if head > _COMPACT:
             del segments[:head]
@@ -281,9 +237,10 @@ class RtxQueue:
 
     def _sack_one(self, sent: Sent, now: Ns, told: Delivered, min_us: int) -> None:
         self._advance(sent, now, min_us)
+        told.arrived(sent)
         if not sent.ever:
             if sent.seq < self.highest_sack:
-                self.reord_seen += 1
+                self.rack.reord_seen += 1
             told.original(sent.end)
             if told.sack_at < 0:
                 told.sack_at = sent.sent_at
@@ -297,8 +254,28 @@ class RtxQueue:
         sent.sacked = True
         self.highest_sack = max(self.highest_sack, sent.seq)
         self.sacked_out += 1
+        self.delivered += 1
         told.sacked += 1
         told.delivered += 1
+
+    def arrived_twice(self, left: int, right: int, marker: int) -> int:
+        """Return how many retransmitted segments lie in a duplicate SACK and end beyond `marker`."""
+        return sum(sent.ever and sent.end > marker for sent in self._inside(left, right))
+
+    def clear_retransmissions(self, left: int, right: int) -> None:
+        """Believe no more that retransmissions in a duplicate SACK are under way. Source: tcp_sacktag_one()."""
+        for sent in self._inside(left, right):
+            if sent.retrans:
+                sent.retrans = False
+                self.retrans_out -= 1
+
+    def _inside(self, left: int, right: int) -> list[Sent]:
+        at = bisect_left(self._segments, left, self._head, key=_seq)
+        found = []
+        while at < len(self._segments) and self._segments[at].end <= right:
+            found.append(self._segments[at])
+            at += 1
+        return found
 
     def forget_blocks(self, una: int) -> None:
         """Drop remembered SACK blocks that lie below `una`."""
@@ -311,9 +288,7 @@ class RtxQueue:
         rtt = now - sent.sent_at
         if sent.ever and rtt < min_us * NS_PER_US:
             return  # the ACK was for the first transmission
-        self.advanced = True
-        self.rack_rtt = rtt
-        self.rack_order = max(self.rack_order, sent.order)
+        self.rack.advance(sent.order, rtt)
 
     def detect_loss(self, now: Ns, window: Ns) -> tuple[int, Ns]:
         """Mark what is lost by RACK; returns how many, and after which time to look again (0: no need).
@@ -321,14 +296,15 @@ class RtxQueue:
         Mirrors tcp_rack_detect_loss().
         """
         by_time = self._by_time
+        rack = self.rack
         found = 0
         longest = 0
         waiting = []
-        while by_time and by_time[0][0] < self.rack_order:
+        while by_time and by_time[0][0] < rack.order:
             order, sent = by_time.popleft()
             if sent.acked or sent.sacked or sent.order != order or (sent.lost and not sent.retrans):
                 continue
-            remaining = self.rack_rtt + window - (now - sent.sent_at)
+            remaining = rack.rtt + window - (now - sent.sent_at)
             if remaining > 0:
                 waiting.append((order, sent))
                 longest = max(longest, remaining)
@@ -374,7 +350,7 @@ class RtxQueue:
         for sent in live:
             if reneged:
                 sent.sacked = False
-            elif sack and sent is not live[0] and self.rack_rtt > now - sent.sent_at:
+            elif sack and sent is not live[0] and self.rack.rtt > now - sent.sent_at:
                 continue
             self.mark_lost(sent)
 

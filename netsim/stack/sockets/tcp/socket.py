@@ -152,6 +152,11 @@ class TcpSocket:
         return not self.unsent_octets and self.snd_una == self.snd_nxt and self.fin_queued == self.fin_sent
 
     @property
+    def octets_acked(self) -> int:
+        """How much was acknowledged; the SYN counts, a SYN-ACK does not. Source: tp->bytes_acked."""
+        return self.snd_una - self.iss - (self.parent is not None)
+
+    @property
     def waiting(self) -> int:
         """Octets written and not acknowledged."""
         return self.unsent_octets + self.snd_nxt - self.snd_una

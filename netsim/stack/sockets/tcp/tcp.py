@@ -39,10 +39,11 @@ from netsim.stack.sockets.tcp.icmp import IcmpInput
 from netsim.stack.sockets.tcp.input import TcpInput
 from netsim.stack.sockets.tcp.listen import Handshakes, Listener
 from netsim.stack.sockets.tcp.output import TcpOutput, path_mtu
+from netsim.stack.sockets.tcp.probes import Probes
 from netsim.stack.sockets.tcp.recovery import Recovery
 from netsim.stack.sockets.tcp.reset import Stateless
-from netsim.stack.sockets.tcp.rtx_queue import Sent
 from netsim.stack.sockets.tcp.secure import initial_sequence, timestamp_offset
+from netsim.stack.sockets.tcp.sent import Sent
 from netsim.stack.sockets.tcp.socket import TIMER_RETRANS, TcpSocket
 from netsim.stack.sockets.tcp.state import (
     ABORT,
@@ -80,7 +81,8 @@ class Tcp:
         ctx.rng, ctx.routing, ctx.sender, ctx.neigh, ctx.endings = rng, routing, sender, neigh, endings
         ctx.secret = rng.getrandbits(64)
         ctx.demux = Demux(sysctl.ipv4, rng)
-        ctx.output, ctx.ack, ctx.recovery, ctx.clock = TcpOutput(ctx), AckInput(ctx), Recovery(ctx), TcpClock(ctx)
+        ctx.output, ctx.probes = TcpOutput(ctx), Probes(ctx)
+        ctx.ack, ctx.recovery, ctx.clock = AckInput(ctx), Recovery(ctx), TcpClock(ctx)
         stateless = Stateless(ctx)
         self._data = DataInput(ctx)
         self._handshakes = Handshakes(ctx, stateless)

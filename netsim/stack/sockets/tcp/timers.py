@@ -13,7 +13,7 @@ from netsim.stack.errno import ETIMEDOUT
 from netsim.stack.sockets.tcp.alarm import JIFFY
 from netsim.stack.sockets.tcp.context import TcpContext
 from netsim.stack.sockets.tcp.rtt import TCP_RTO_MAX, TCP_RTO_MIN, TCP_TIMEOUT_INIT
-from netsim.stack.sockets.tcp.rtx_queue import Sent
+from netsim.stack.sockets.tcp.sent import Sent
 from netsim.stack.sockets.tcp.socket import (
     TCP_ATO_MIN,
     TIMER_LOSS_PROBE,
@@ -60,7 +60,7 @@ class TcpClock:
             sock.rtx_kind = TIMER_NONE
             self._retransmit(sock, now)
         elif kind == TIMER_LOSS_PROBE:
-            self._ctx.output.loss_probe(sock, now=now)
+            self._ctx.probes.loss(sock, now=now)
         elif kind == TIMER_REORDER:
             self._ctx.recovery.reorder_timeout(sock, now)
         elif kind == TIMER_PROBE0:
@@ -198,7 +198,7 @@ class TcpClock:
         if over or sock.probes_out >= most:
             ctx.fail(sock, sock.soft_error or ctx.error(sock, ETIMEDOUT))
             return
-        ctx.output.window_probe(sock, now=now)
+        ctx.probes.window(sock, now=now)
         if sock.rtx.packets_out:
             sock.probes_out = sock.backoff = 0
             sock.probes_at = -1
@@ -253,6 +253,6 @@ class TcpClock:
             ctx.output.send_reset(sock, now=now)
             ctx.fail(sock, sock.soft_error or ctx.error(sock, ETIMEDOUT))
             return
-        ctx.output.window_probe(sock, now=now)  # without a way to the peer, too, it counts as sent
+        ctx.probes.window(sock, now=now)  # without a way to the peer, too, it counts as sent
         sock.probes_out += 1
         sock.keep_alarm.set(now, sock.keepintvl or conf.tcp_keepalive_intvl)

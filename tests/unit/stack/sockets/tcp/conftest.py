@@ -26,7 +26,7 @@ from netsim.stack.sysctl import Sysctl
 from netsim.stack.timers import Timers
 from netsim.units import NS_PER_S, ms, seconds
 from netsim.wire.ipv4 import IP_DF, build_ipv4, parse_ipv4
-from netsim.wire.tcp import option_octets, parse_options, parse_tcp
+from netsim.wire.tcp import build_options, build_tcp, option_octets, parse_options, parse_tcp
 from netsim.wire.verify import verify
 
 FLAG_LETTERS = ((0x02, "S"), (0x01, "F"), (0x04, "R"), (0x08, "P"), (0x10, "."))
@@ -352,6 +352,47 @@ class Both:
         return self.drain.ended
 
 
+class Script:
+    """A peer of host a that says what the test says, in numbers relative to both first ones; b hears nothing.
+
+    `round_trip` is how long its answer to the SYN takes. Its own stamps are milliseconds since 0, if `stamps`.
+    """
+
+    def __init__(self, net, *, port=80, round_trip=50_000_000, window=65_535, stamps=False, **offered):
+        self.net, self.port, self.stamps = net, port, stamps
+        net.fate = lambda n, seen: "lose"
+        self.sock = net.a.connect(net.b, port)
+        self.isn = self.sock.iss
+        self.echo = net.log[-1].options.timestamp[0] if stamps else 0
+        net.run(net.now + round_trip)
+        self.say("S.", 0, 1, window, mss=1460, **offered)
+        net.log.clear()
+
+    def say(self, flags, seq, ack, window=65_535, payload=b"", *, tsval=None, tsecr=None, sack=(), **options):
+        """Send a segment to a, now."""
+        bits = sum(bit for bit, letter in FLAG_LETTERS if letter in flags)
+        stamp = None
+        if self.stamps:
+            tsval = self.net.now // ms(1) if tsval is None else tsval
+            stamp = (tsval, self.echo if tsecr is None else tsecr)
+        blocks = [((self.isn + left) & 0xFFFFFFFF, (self.isn + right) & 0xFFFFFFFF) for left, right in sack]
+        opts = build_options(timestamp=stamp, sack=blocks, **options)
+        a, b = self.net.a.addr, self.net.b.addr
+        message = build_tcp(
+            b, a, self.port, self.sock.port, 1000 + seq, (self.isn + ack) & 0xFFFFFFFF, bits, window, payload, opts
+        )
+        self.net.a.receive(build_ipv4(b, a, 6, len(message)) + message, 1)
+
+    def heard(self, span=0):
+        """Let time pass, and return what a sent since this was last asked: (flags, seq, size, ack)."""
+        self.net.run(self.net.now + span)
+        log, self.net.log = self.net.log, []
+        for seen in log:
+            if self.stamps and seen.options.timestamp:
+                self.echo = seen.options.timestamp[0]
+        return [(s.flags, s.seq, s.size, (int.from_bytes(s.octets[28:32], "big") - 1000) & 0xFFFFFFFF) for s in log]
+
+
 def text(log):
     """Print a log like tcpdump, for people."""
     return "\n".join(
@@ -381,4 +422,9 @@ def feed():
     return Feed
 
 
-__all__ = ["Drain", "Feed", "Net", "text"]
+@pytest.fixture
+def script():
+    return Script
+
+
+__all__ = ["Drain", "Feed", "Net", "Script", "text"]

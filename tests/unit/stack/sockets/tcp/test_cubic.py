@@ -37,6 +37,7 @@ def after_a_loss(cwnd):
     """Return a window that left a recovery begun at `cwnd`."""
     cc = Cubic()
     cc.cwnd = cwnd
+    cc.init_undo(0, 0)
     cc.start_reduction(CA_RECOVERY, 0)
     cc.end_reduction()
     cc.state = CA_OPEN
