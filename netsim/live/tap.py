@@ -24,7 +24,9 @@ from netsim.stack.netns import Netns
 from netsim.stack.outbox import FrameOut, Outbox
 from netsim.stack.profile import Profile
 from netsim.stack.requests import DONE, Request
+from netsim.trace.records import CommandRun, Dropped
 from netsim.units import Ns
+from netsim.wire import drop
 from netsim.wire.frame import Frame
 
 TUNSETIFF = 0x400454CA
@@ -79,10 +81,11 @@ class TapInterfaces:
 class TapBox:
     """Answers the port of `stack.Netns`: frames and carriers pass, set-up is the person's own and taken as done."""
 
-    def __init__(self, tap: str, dev: str, world: KernelWorld) -> None:
+    def __init__(self, name: str, tap: str, dev: str, world: KernelWorld) -> None:
         self.outbox = Outbox(world.bus.wanted)
         self.interfaces = TapInterfaces(dev)
         self.timers = NoTimers()
+        self.name = name
         self._tap = tap
         self._dev = dev
         self._world = world
@@ -103,11 +106,22 @@ class TapBox:
             self._world.came(time.time_ns(), self, FrameOut(self._dev, octets, 0, False, True))
 
     def receive(self, device: str, frame: Frame, *, now: Ns) -> None:
-        """Let a frame out of the device; one that is down takes none."""
+        """Let a frame out of the device; one that is down takes none, and what is no Ethernet frame is taken by none.
+
+        The node's other interfaces, which the topology may have, lead nowhere.
+        """
+        if device != self._dev:
+            self._drop(drop.DEV_READY, device, frame, now)
+            return
         try:
             os.write(self._fd, frame.octets)
         except OSError as error:
             self._failed(error)
+            self._drop(drop.HDR_TRUNC if error.errno == errno.EINVAL else drop.DEV_READY, device, frame, now)
+
+    def _drop(self, reason: str, device: str, frame: Frame, now: Ns) -> None:
+        if Dropped in self.outbox.wants:
+            self.outbox.records.append(Dropped(now, self.name, device, reason, frame.uid, frame.octets))
 
     def _failed(self, error: OSError) -> None:
         """Take what the device refuses: one that is down tells again when it is up, one that is gone ends the run."""
@@ -115,7 +129,7 @@ class TapBox:
             self._gone = True
             self._world.reactor.remove(self._fd)
             self._world.fail(f"{self._tap} was removed")
-        elif error.errno not in (errno.EIO, errno.EAGAIN, errno.EBADFD):
+        elif error.errno not in (errno.EIO, errno.EAGAIN, errno.EBADFD, errno.EINVAL):
             raise error
 
     def request(self, req: Request[T], *, now: Ns) -> T:
@@ -124,6 +138,8 @@ class TapBox:
 
     def carrier(self, device: str, up: bool, *, now: Ns) -> None:
         """Give the device its carrier, or take it."""
+        if device != self._dev:
+            return
         self.interfaces.port.carrier = up
         try:
             fcntl.ioctl(self._fd, TUNSETCARRIER, _INT.pack(int(up)))
@@ -166,8 +182,12 @@ class TapNode(Node):
         return cast("Netns", self._tap)  # it has the port of a box, which is all that nodes and links use
 
     def sh(self, line: str) -> CommandResult:
-        """Refuse a command line: there is no shell of ours."""
-        return CommandResult("", f"netsim: {self.name} is behind a tap: its commands are yours to run\n", 255)
+        """Refuse a command line, and record that: there is no shell of ours."""
+        result = CommandResult("", f"netsim: {self.name} is behind a tap: its commands are yours to run\n", 255)
+        if CommandRun in self.world.bus.wanted:
+            now = self.world.env.now
+            self.world.bus.publish(CommandRun(now, self.name, line, result.rc, result.stdout, result.stderr))
+        return result
 
     def set_up(self, line: str) -> CommandResult:
         """Take a set-up line as done: the device is the person's."""

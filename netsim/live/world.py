@@ -92,7 +92,7 @@ class LiveWorld(KernelWorld):
         if spec.tap is None:
             node = LiveNode(self, name, profile)
         else:
-            box = TapBox(spec.tap, spec.dev or "", self)
+            box = TapBox(name, spec.tap, spec.dev or "", self)
             self._taps.append(box)
             node = TapNode(self, name, profile, box)
         self.nodes[name] = node

@@ -6,6 +6,7 @@ Issue, step 11. Times are real here: on a busy machine these are no judges, whic
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import re
@@ -52,6 +53,10 @@ topology:
 live:
   host: {namespace: auto}
 """
+
+
+PLUGGED_IN = "until ip link show tap7 | grep -q LOWER_UP; do sleep 0.1; done; sleep 0.5"
+"""A TAP device has its carrier from when somebody opened it; a little later the clock runs."""
 
 
 @pytest.fixture(autouse=True)
@@ -315,7 +320,7 @@ def test_a_tap_carries_what_is_behind_it(tmp_path, prefix):
         "ip link set lo up; ip tuntap add tap7 mode tap user 0; ip link set tap7 up; "
         "ip addr add 192.168.0.3/24 dev tap7; "
         f"ip route add default via 192.168.0.1; {prefix}{sys.executable} -m netsim live {file} --set duration=4s & "
-        "sleep 2; ping -c 3 -i 0.2 203.0.113.10; wait"
+        f"{PLUGGED_IN}; ping -c 3 -i 0.2 203.0.113.10; wait"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -332,11 +337,28 @@ def test_a_tap_that_is_not_there_is_told_with_the_way_to_make_it(tmp_path):
     assert "there is no TAP device tap77: ip tuntap add tap77 mode tap user $USER" in done.stderr
 
 
+def test_what_is_no_frame_ends_at_a_tap_without_the_run(tmp_path):
+    """Three octets are less than an Ethernet header: the device answers EINVAL."""
+    file = tmp_path / "tap.yaml"
+    inject = "events: [{at: 200ms, id: i, inject: {to: 'host:eth0', packet: 'Raw(load=\"abc\")'}}]\n"
+    file.write_text(FAR.replace("host: {namespace: auto}", "host: {tap: tap7}") + inject)
+    script = (
+        "ip link set lo up; ip tuntap add tap7 mode tap; ip link set tap7 up; "
+        f"{sys.executable} -m netsim live {file} --set duration=1s --json"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-c", script], capture_output=True, text=True, env=environment, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["drops"]["HDR_TRUNC"] == 1
+
+
 def test_a_tap_that_is_taken_away_ends_the_run_in_words(tmp_path):
     file = tmp_path / "tap.yaml"
     file.write_text(FAR.replace("host: {namespace: auto}", "host: {tap: tap7}"))
     script = (
-        "ip link set lo up; ip tuntap add tap7 mode tap; ip link set tap7 up; (sleep 2; ip link del tap7) & "
+        f"ip link set lo up; ip tuntap add tap7 mode tap; ip link set tap7 up; ({PLUGGED_IN}; ip link del tap7) & "
         f"{sys.executable} -m netsim live {file} --set duration=20s; echo status $?"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
