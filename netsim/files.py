@@ -7,9 +7,11 @@ What is no file, a device or a pipe, is written to.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 LONGEST = 1 << 24
@@ -75,27 +77,62 @@ def write_text(path: Path, text: str) -> None:
 
 
 class Staging:
-    """A folder's files while they grow: write below `path`, then `commit`, or `discard` and the old ones stay."""
+    """A folder's files while they grow: write below `path`, then `commit`, or `discard` and the old ones stay.
+
+    Of several runs that want the same folder the first has it; the kernel lets go of it when that one ends, however.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Make the folder and an empty staging place in it. Raises OSError."""
+        """Make the folder and an empty staging place in it. Raises OSError; BlockingIOError where another writes."""
         self.folder = folder
         self.path = folder / UNFINISHED
+        self._made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        self.discard()
-        self.path.mkdir()
+        self._lock = self._locked()
+        self._clear()
 
-    def commit(self, last: str) -> None:
-        """Bring every file to the disk and into the folder; `last` is the one that says that the others are there."""
+    def _locked(self) -> int:
+        """Return a descriptor of the staging place that holds its lock."""
+        while True:
+            self.path.mkdir(exist_ok=True)
+            lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                os.close(lock)
+                raise BlockingIOError(error.errno, "another run is writing there") from error
+            if os.fstat(lock).st_nlink:
+                return lock
+            os.close(lock)  # whoever had it was just through, and took the place away
+
+    def _clear(self) -> None:
+        for each in self.path.iterdir():
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            else:
+                each.unlink()
+
+    def commit(self, last: str, stale: Iterable[str] = ()) -> None:
+        """Bring every file to the disk and into the folder; `last` is the one that says that the others are there.
+
+        `stale` names files of an earlier run: those that this one did not write are taken away.
+        """
         names = sorted((each.name for each in self.path.iterdir()), key=lambda name: (name == last, name))
         for name in names:
             with (self.path / name).open("rb") as file:
                 os.fsync(file.fileno())
+        for name in set(stale) - set(names):
+            (self.folder / name).unlink(missing_ok=True)
         for name in names:
             os.replace(self.path / name, self.folder / name)
         self.path.rmdir()
+        os.close(self._lock)
 
     def discard(self) -> None:
-        """Take away what was written so far."""
-        if self.path.is_dir() and not self.path.is_symlink():
-            shutil.rmtree(self.path)
+        """Take away what was written so far, and the folder if it was made for it."""
+        if self.path.is_dir():
+            self._clear()
+            self.path.rmdir()
+        os.close(self._lock)
+        if self._made and self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()

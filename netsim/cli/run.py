@@ -20,9 +20,15 @@ def run(files: Files, out: Out = None, seed: Seed = None, json: Json = False, se
     from pathlib import Path
 
     from netsim.cli.output import INTERRUPTED, progress, talk, tell
+    from netsim.errors import ConfigError, Problem
     from netsim.scenario.load import load_all
     from netsim.scenario.result import exit_code
 
+    stems = [Path(file).stem for file in files]
+    twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if twice is not None and out is not None:
+        hint = "run them one by one, each with a folder"
+        raise ConfigError(Problem("--out", 0, 0, "", f"two files would write into {Path(out) / twice}", hint))
     scenarios = load_all(files, settings=settings(set_, seed))
     from netsim.scenario.runner import Interrupted, run_scenario  # simpy and the stack only once the files are right
 

@@ -6,7 +6,8 @@ Source: design/scenario-format.md, "Result", last sentence.
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +18,7 @@ from netsim.observe.filter import compile_filter
 from netsim.observe.plot.ladder import Ladder, mermaid, text_ladder
 from netsim.scenario.gather import Ends
 from netsim.scenario.model import Scenario
+from netsim.scenario.plots import FORMATS, PLOTS, save_plots, svg_figures
 from netsim.scenario.result import Result
 from netsim.topology.model import Topology
 from netsim.trace.bus import Bus
@@ -39,20 +41,21 @@ TRACED: tuple[type, ...] = (
 )  # fmt: skip
 """What trace.jsonl holds: what happened and why, without the frames, which are in capture.pcapng."""
 
+_STALE = ("trace.jsonl", "capture.pcapng", "ladder.txt", "ladder.mmd", "report.html")
+"""What an earlier run may have left beside its plots, and a later one not have."""
+
 
 class Outputs:
     """Writes into one folder while the run goes on; `finish` writes the rest. Raises ConfigError when it cannot."""
 
     def __init__(self, folder: Path, bus: Bus, scenario: Scenario, topology: Topology, ends: Ends) -> None:
         _refuse_inside_a_run(folder)
-        try:
+        with _told(folder):
             self._staging = Staging(folder)
             self.folder = self._staging.path
             self._trace: IO[str] = (self.folder / "trace.jsonl").open("w", encoding="utf-8")
             wanted = bool(scenario.observe.pcap)
             self._pcap: IO[bytes] | None = (self.folder / "capture.pcapng").open("wb") if wanted else None
-        except OSError as error:
-            raise ConfigError(Problem("--out", 0, 0, "", f"{folder} cannot be written: {error.strerror}")) from error
         addresses = {
             (name, dev): ", ".join(texts) for name, node in topology.nodes.items() for dev, texts in node.addr.items()
         }
@@ -76,25 +79,32 @@ class Outputs:
 
         Ctrl-C leaves out the plots that are not drawn yet, and the report; returns whether all is there.
         """
-        from netsim.observe.report import report_html
-        from netsim.scenario.plots import save_plots, svg_figures
+        with _told(self._staging.folder):
+            self._close()
+            (self.folder / "result.json").write_text(result.to_json(indent=2) + "\n", encoding="utf-8")
+            if self._ladder is not None:
+                (self.folder / "ladder.txt").write_text(text_ladder(self._ladder.steps) + "\n", encoding="utf-8")
+                (self.folder / "ladder.mmd").write_text(mermaid(self._ladder.steps) + "\n", encoding="utf-8")
+            try:
+                self._draw(result)
+                drawn = True
+            except KeyboardInterrupt:
+                drawn = False
+            drawings = (f"{name}{suffix}" for name in PLOTS for suffix in FORMATS)
+            self._staging.commit(last="result.json", stale=(*_STALE, *drawings))
+        return drawn
 
+    def _close(self) -> None:
         self._trace.close()
         if self._capture is not None and self._pcap is not None:
             self._capture.close()
             self._pcap.close()
-        (self.folder / "result.json").write_text(result.to_json(indent=2) + "\n", encoding="utf-8")
-        if self._ladder is not None:
-            (self.folder / "ladder.txt").write_text(text_ladder(self._ladder.steps) + "\n", encoding="utf-8")
-            (self.folder / "ladder.mmd").write_text(mermaid(self._ladder.steps) + "\n", encoding="utf-8")
-        drawn = True
-        try:
-            save_plots(result, self.folder)
-            write_text(self.folder / "report.html", report_html(result.to_dict(), svg_figures(result)))
-        except KeyboardInterrupt:
-            drawn = False
-        self._staging.commit(last="result.json")
-        return drawn
+
+    def _draw(self, result: Result) -> None:
+        from netsim.observe.report import report_html
+
+        save_plots(result, self.folder)
+        write_text(self.folder / "report.html", report_html(result.to_dict(), svg_figures(result)))
 
     def discard(self) -> None:
         """Leave the folder as it was: the run came to no result."""
@@ -103,6 +113,15 @@ class Outputs:
                 with suppress(OSError):  # what a full disk did not take is thrown away here
                     stream.close()
         self._staging.discard()
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Tell what the folder does not let happen as a mistake in --out."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(Problem("--out", 0, 0, "", f"{folder} cannot be written: {error.strerror}")) from error
 
 
 def _refuse_inside_a_run(folder: Path) -> None:

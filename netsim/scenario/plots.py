@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netsim.observe.plot import Figure
 
 DRAWN_BY_DEFAULT = ("gateways", "timeline")
-_FORMATS = (".svg", ".png")
+FORMATS = (".svg", ".png")
 
 
 def _data(result: Result, name: str) -> Any:  # Any: JSON values
@@ -90,7 +90,7 @@ def save_plots(result: Result, folder: Path, wanted: Sequence[str] = ()) -> list
     files = []
     for name in plots_of(result, wanted):
         figure = result.plot(name)
-        for suffix in _FORMATS:
+        for suffix in FORMATS:
             file = folder / f"{name}{suffix}"
             save(figure, file)
             files.append(file)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netsim.files import LONGEST_OF_OURS, read_bytes, write_bytes, write_text
+from netsim.files import LONGEST_OF_OURS, UNFINISHED, Staging, read_bytes, write_bytes, write_text
 
 
 def test_a_new_file_is_there_and_nothing_beside_it(tmp_path):
@@ -91,3 +91,64 @@ def test_a_file_takes_the_memory_that_it_has(tmp_path, longest):
 
 def test_a_file_of_proc_that_says_no_size_is_read():
     assert read_bytes(Path("/proc/self/stat")).startswith(str(os.getpid()).encode())
+
+
+def there(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_of_two_that_want_a_folder_the_second_is_told_and_takes_nothing_from_the_first(tmp_path):
+    first = Staging(tmp_path / "out")
+    (first.path / "a").write_text("first")
+    with pytest.raises(BlockingIOError, match="another run is writing there"):
+        Staging(tmp_path / "out")
+    first.commit(last="a")
+    assert there(tmp_path / "out") == ["a"]
+    second = Staging(tmp_path / "out")
+    second.discard()
+    assert there(tmp_path / "out") == ["a"]
+
+
+def test_a_staging_place_that_the_one_before_takes_away_at_that_instant_is_made_anew(tmp_path, monkeypatch):
+    taken = []
+
+    def flock(lock, how):
+        if not taken:
+            (tmp_path / UNFINISHED).rmdir()
+        taken.append(lock)
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    staging = Staging(tmp_path)
+    (staging.path / "a").write_text("whole")
+    staging.commit(last="a")
+    assert (len(taken), there(tmp_path)) == (2, ["a"])
+
+
+def test_what_a_killed_run_left_is_cleared_and_a_link_in_its_place_is_not_followed(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a").write_text("mine")
+    (tmp_path / "out" / UNFINISHED / "deep").mkdir(parents=True)
+    (tmp_path / "out" / UNFINISHED / "deep" / "a").write_text("old")
+    (tmp_path / "out" / UNFINISHED / "link").symlink_to(tmp_path / "mine")
+    staging = Staging(tmp_path / "out")
+    assert there(staging.path) == []
+    staging.discard()
+    (tmp_path / "out" / UNFINISHED).symlink_to(tmp_path / "mine")
+    with pytest.raises(NotADirectoryError):
+        Staging(tmp_path / "out")
+    assert there(tmp_path / "mine") == ["a"]
+
+
+def test_a_commit_takes_away_what_an_earlier_one_left_and_nothing_else(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text("old")
+    staging = Staging(tmp_path)
+    (staging.path / "a").write_text("new")
+    staging.commit(last="a", stale=("a", "b", "never"))
+    assert there(tmp_path) == ["a", "c"]
+    assert (tmp_path / "a").read_text() == "new"
+
+
+def test_a_folder_made_for_nothing_goes_again(tmp_path):
+    Staging(tmp_path / "out").discard()
+    assert there(tmp_path) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from netsim.cli import main
+from netsim.files import Staging
 from netsim.scenario.result import Result
 from netsim.stack import netns
 
@@ -226,3 +227,27 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_two_files_that_would_write_into_one_folder_are_refused(cli, tmp_path):
+    (tmp_path / "deep").mkdir()
+    for folder in (tmp_path, tmp_path / "deep"):
+        (folder / "x.yaml").write_text(GOOD)
+    code, out, err = cli("run", "x.yaml", "deep/x.yaml", "--out", "o")
+    hint = "run them one by one, each with a folder"
+    assert (code, out, err) == (2, "", f"--out: two files would write into o/x ({hint})\n")
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_folder_that_another_run_writes_into_is_told(cli, tmp_path):
+    (tmp_path / "x.yaml").write_text(GOOD)
+    other = Staging(tmp_path / "o")
+    assert cli("run", "x.yaml", "--out", "o") == (2, "", "--out: o cannot be written: another run is writing there\n")
+    other.discard()
+
+
+def test_a_file_of_the_run_whose_name_is_taken_by_a_folder_is_told(cli, tmp_path):
+    (tmp_path / "x.yaml").write_text(GOOD)
+    (tmp_path / "o" / "trace.jsonl" / "mine").mkdir(parents=True)
+    code, _, err = cli("run", "x.yaml", "--out", "o")
+    assert (code, err) == (2, "--out: o cannot be written: Is a directory\n")

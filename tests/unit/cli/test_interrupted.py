@@ -58,13 +58,18 @@ def test_a_second_run_that_is_interrupted_leaves_the_first(twice, monkeypatch, t
     assert "not judged: the second run was interrupted" in out
 
 
-def test_plots_that_are_interrupted_leave_the_result(twice, monkeypatch, tmp_path):
-    monkeypatch.setattr("netsim.scenario.plots.save_plots", interrupted)
+def test_plots_that_are_interrupted_leave_the_result_and_none_of_an_earlier_run(twice, monkeypatch, tmp_path):
+    (tmp_path / "out").mkdir()
+    for name in ("report.html", "gateways.svg", "latency.png", "capture.pcapng", "notes.txt"):
+        (tmp_path / "out" / name).write_text("an earlier run's, but for the notes")
+    monkeypatch.setattr("netsim.scenario.outputs.save_plots", interrupted)
     code, out, err = twice("run", "x.yaml", "--out", "out")
     assert (code, err) == (
         130,
         "netsim: twice interrupted while its plots were drawn; what was there by then is in out\n",
     )
     assert Result.load(tmp_path / "out").passed
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["result.json", "trace.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "notes.txt", "result.json", "trace.jsonl"
+    ]  # fmt: skip
     assert "twice: all 2 expectations hold" in out
