@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import StringIO
+from itertools import count
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,8 @@ from netsim.sweep.journal import Outcome
 from netsim.units import NS_PER_S
 
 SCHEMA = "netsim-sweep/1"
+_PICTURES = (".svg", ".png")
+_LONGEST_NAME = 100
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -156,7 +160,10 @@ def _seconds(value: float) -> float | None:
 
 
 def write(sweep: Sweep, folder: Path) -> list[Path]:
-    """Write sweep.json, runs.csv and a CDF plot a measure into a folder; return the files. Raises ConfigError."""
+    """Write sweep.json, runs.csv and a CDF plot a measure into a folder; return the files. Raises ConfigError.
+
+    Plots of an earlier sweep are taken away.
+    """
     from netsim.observe.plot.cdf import draw_cdf
     from netsim.observe.plot.style import save
 
@@ -165,11 +172,13 @@ def write(sweep: Sweep, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         write_text(files[0], json.dumps(sweep.to_dict(), indent=2, ensure_ascii=False) + "\n")
         write_text(files[1], _table(sweep))
-        for measure in sweep.measures():
+        for name, measure in _file_names(sweep.measures()).items():
             figure = draw_cdf(sweep.curves(measure))
-            for suffix in (".svg", ".png"):
-                files.append(folder / f"{_file_name(measure)}{suffix}")
+            for suffix in _PICTURES:
+                files.append(folder / f"{name}{suffix}")
                 save(figure, files[-1])
+        for stale in {each for suffix in _PICTURES for each in folder.glob(f"cdf-*{suffix}")} - set(files):
+            stale.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigError(Problem("--out", 0, 0, "", f"{folder} cannot be written: {error.strerror}")) from error
     return files
@@ -191,5 +200,11 @@ def _keys(sweep: Sweep) -> list[str]:
     return [key for key, _ in sweep.points[0].settings] if sweep.points else []
 
 
-def _file_name(measure: str) -> str:
-    return "cdf-" + "".join(char if char.isalnum() else "-" for char in measure).strip("-")
+def _file_names(measures: Sequence[str]) -> dict[str, str]:
+    """Return a name for each measure's plots: letters and digits of it, a number behind where another has the same."""
+    names: dict[str, str] = {}
+    for measure in measures:
+        plain = "cdf-" + re.sub(r"[^A-Za-z0-9]", "-", measure)[:_LONGEST_NAME].strip("-")
+        numbered = (f"{plain}-{number}" for number in count(2))
+        names[plain if plain not in names else next(each for each in numbered if each not in names)] = measure
+    return names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from netsim.observe.plot.cdf import CdfData, Curve, draw_cdf, limit, steps
 from netsim.scenario.load import load
 from netsim.sweep import engine
 from netsim.sweep.grid import jobs
-from netsim.sweep.summary import Point, Sweep, bounds_of, quantile
+from netsim.sweep.summary import Point, Sweep, bounds_of, quantile, write
 
 FILE = """\
 name: tiny
@@ -140,6 +141,19 @@ def test_json_and_files_hold_every_run(cli, tmp_path):
     assert [row["seed"] for row in rows] == ["3", "4"]
     assert rows[0]["kernel.a"] == "linux-6"
     assert "cdf-detected.svg" in err
+
+
+@pytest.mark.slow
+def test_each_measure_has_its_plots_and_those_of_an_earlier_sweep_go(tmp_path):
+    for name in ("cdf-old.svg", "cdf-notes.txt"):
+        (tmp_path / name).write_text("")
+    names = ("a b", "a-b", "x" * 300)
+    run = engine.Outcome(0, 0, 1, True, "d", (), dict.fromkeys(names, 1.0))
+    write(replace(sweep(), points=(Point((), (run,)),), bounds={}), tmp_path)
+    assert sorted(path.name for path in tmp_path.glob("cdf*")) == [
+        "cdf-a-b-2.png", "cdf-a-b-2.svg", "cdf-a-b.png", "cdf-a-b.svg", "cdf-notes.txt",
+        f"cdf-{'x' * 100}.png", f"cdf-{'x' * 100}.svg",
+    ]  # fmt: skip
 
 
 def test_a_broken_expectation_is_status_1(cli, tmp_path):
