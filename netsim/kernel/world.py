@@ -20,7 +20,7 @@ from netsim.kernel.wheel import Ticks, read_ticks
 from netsim.seeds import Seed
 from netsim.shell.tool import CommandResult
 from netsim.sim.clock import STEP
-from netsim.sim.node import Node
+from netsim.sim.node import NO_POWER, Node
 from netsim.sim.world import World
 from netsim.stack.netns import Netns
 from netsim.stack.outbox import FrameOut, Outbox
@@ -58,11 +58,17 @@ class KernelNode(Node):
         return cast("Netns", self.kernel)  # it has the port of a box, which is all that nodes and links use
 
     def sh(self, line: str) -> CommandResult:
-        """Run a command line in the namespace and record it; the world goes on meanwhile."""
+        """Run a command line in the namespace and record it; the world goes on meanwhile.
+
+        A crashed node answers nothing, though its namespace is there until it boots.
+        """
         now = self.world.env.now
-        program = self.kernel.begin(line)
-        self.world.finish(program)
-        result = program.result
+        if self.crashed:
+            result = NO_POWER
+        else:
+            program = self.kernel.begin(line)
+            self.world.finish(program)
+            result = program.result
         if CommandRun in self.world.bus.wanted:
             self.world.bus.publish(CommandRun(now, self.name, line, result.rc, result.stdout, result.stderr))
         return result

@@ -327,12 +327,14 @@ def _conn(text: str, roles: Roles, t: Ns, proto: str) -> str:
 def _life(changes: Sequence[NeighChange]) -> list[Step]:
     """Return an entry's states with their beginnings; a change of nothing but the MAC is none.
 
-    NONE before any other state says nothing, and NOARP is not looked at: the kernel gives it to groups by itself.
+    NONE before any other state says nothing, and NOARP is not looked at: the kernel gives it to groups by itself. An
+    entry that begins in the state that the last one was left in (its box lost power) begins nevertheless.
     """
     out: list[Step] = []
     for change in changes:
         last = out[-1].words if out else "NONE"
-        if change.new not in (last, "NOARP"):
+        anew = change.old == "NONE" and last != "NONE"
+        if change.new != "NOARP" and (change.new != last or anew):
             out.append(Step(change.t, change.new))
     return out
 

@@ -15,6 +15,7 @@ import pytest
 from netsim.errors import Skipped
 from netsim.kernel.lab import KernelLab
 from netsim.kernel.probe import require
+from netsim.sim.node import NO_POWER
 from netsim.topology.model import Topology
 from netsim.trace.records import Dropped, FlowDelivered, FrameSent, NeighChange
 from netsim.units import ms, sec
@@ -233,6 +234,15 @@ def test_a_program_in_the_background_loses_power_with_its_box(pair):
     assert begun("sleep", number)
     lab.event("crash", "b")
     assert not alive("sleep", number)
+
+
+def test_without_power_a_box_answers_no_command(pair):
+    lab, _ = pair
+    lab.run(ms(10))
+    lab.event("crash", "b")
+    assert lab["b"].sh("echo here") == NO_POWER
+    lab.event("boot", "b")
+    assert lab["b"].sh("echo here").stdout == "here\n"
 
 
 def test_a_command_that_tries_our_patience_is_ended_with_its_children(pair, monkeypatch):

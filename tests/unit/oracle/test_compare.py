@@ -111,3 +111,12 @@ def test_an_entry_too_short_lived_to_be_seen_may_be_missing_with_its_end():
     assert compare(SCENARIO, run(), emulator).differences == []
     emulator = run(neigh(sec(2), "NONE", "STALE"), neigh(sec(3), "STALE", "NONE"))
     assert len(compare(SCENARIO, run(), emulator).differences) == 2
+
+
+def test_an_entry_of_a_box_that_came_back_is_another_one_though_its_state_is_the_same():
+    """The kernel's is seen every 5 ms, so that one side may have seen INCOMPLETE in between and the other not."""
+    lost = neigh(sec(1), "NONE", "REACHABLE")
+    emulator = run(lost, neigh(sec(3), "NONE", "INCOMPLETE"), neigh(sec(3) + ms(1), "INCOMPLETE", "REACHABLE"))
+    assert compare(SCENARIO, run(lost, neigh(sec(3) + ms(4), "NONE", "REACHABLE")), emulator).differences == []
+    (difference,) = compare(SCENARIO, run(lost), emulator).differences
+    assert (difference.aspect, difference.kernel, difference.emulator) == ("neighbours", "", "REACHABLE (at 3.001 s)")
