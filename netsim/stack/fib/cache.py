@@ -103,24 +103,26 @@ class RouteCache:
         if len(self._entries) > self._settings.gc_thresh and not self._collect(now):
             return None
         entry = self._entries.get(key)
-        chain = self._chains.setdefault(bucket_of(key), [])
+        number = bucket_of(key)
         if entry is not None:
+            chain = self._chains[number]
             chain.remove(entry)
             chain.insert(0, entry)
             entry.lastuse = now
             entry.used += 1
             return entry.route
-        self._shorten(chain, now)
+        self._shorten(number, now)
         if (route.kind == RTN_UNICAST or not key[2]) and not self._holds.hold(route, nexthop, now=now):
             return None
         route.generation = self.generation
         entry = Entry(key, route, now)
-        chain.insert(0, entry)
+        self._chains.setdefault(number, []).insert(0, entry)
         self._entries[key] = entry
         return route
 
-    def _shorten(self, chain: list[Entry], now: Ns) -> None:
+    def _shorten(self, number: int, now: Ns) -> None:
         """Give up the least worthy entry of a chain longer than gc_elasticity. Mirrors rt_score()."""
+        chain = self._chains.get(number, [])
         if len(chain) > self._settings.gc_elasticity:
             self._drop(min(reversed(chain), key=lambda entry: _score(entry, now)))
 
