@@ -57,7 +57,8 @@ def live(
     from pathlib import Path
 
     from netsim.cli.output import INTERRUPTED, progress, talk
-    from netsim.live.session import Wish, run_live
+    from netsim.live.plan import Wish
+    from netsim.live.session import run_live
     from netsim.scenario.load import load
     from netsim.scenario.runner import Interrupted
 

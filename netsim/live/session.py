@@ -9,17 +9,17 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
-from netsim.errors import ConfigError, Problem
+from netsim.errors import ConfigError
 from netsim.kernel.lateness import Lateness
 from netsim.kernel.probe import require
 from netsim.kernel.program import Program
 from netsim.lab import Lab
 from netsim.live.command import hosts_file, start
+from netsim.live.plan import Wish, place, problem, real_nodes
 from netsim.live.world import LiveLab, LiveWorld
-from netsim.scenario.model import Live, Scenario
+from netsim.scenario.model import Scenario
 from netsim.scenario.result import Result
 from netsim.scenario.runner import Progress, locate_refusal, run_scenario
 from netsim.scenario.values import show
@@ -27,21 +27,7 @@ from netsim.seeds import Seed
 from netsim.topology.model import Topology
 from netsim.topology.ports import first_address
 from netsim.trace.bus import Bus
-from netsim.units import Ns, seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What the person wants of a live run.
-
-    `argv` empty means no command. `node` is where it runs, "" the first real one. `bound` is how late the world may be.
-    """
-
-    argv: Sequence[str] = ()
-    node: str = ""
-    to_the_end: bool = False
-    bound: Ns | None = None
-    out: Path | None = None
+from netsim.units import seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +47,7 @@ class Outcome:
 def run_live(scenario: Scenario, wish: Wish, progress: Progress | None = None) -> Outcome:
     """Run a scenario live. Raises Skipped where this machine or user cannot, ConfigError, and Interrupted."""
     real = real_nodes(scenario)
-    node = _place(wish, real)
+    node = place(wish, real)
     if any(spec.tap is None for spec in real.values()):
         require("no real box can be made")
     lateness = Lateness(wish.bound)
@@ -127,7 +113,7 @@ def _serve(world: LiveWorld, scenario: Scenario) -> None:
     world.serve()
     if world.ended_servers:
         raise ConfigError(*(
-            _problem(scenario, ("live", each.node, "serve"), each.sentence, "a server runs as long as the run")
+            problem(scenario, ("live", each.node, "serve"), each.sentence, "a server runs as long as the run")
             for each in world.ended_servers
         ))  # fmt: skip
 
@@ -140,48 +126,3 @@ def _begin(world: LiveWorld, node: str, wish: Wish, hosts: str) -> Program:
 
     process = start(world.live_node(node).kernel.namespace, wish.argv, hosts)
     return Program(process, world.reactor, ended=ended)
-
-
-def real_nodes(scenario: Scenario) -> dict[str, Live]:
-    """Return the scenario's real nodes with each tap's interface filled in.
-
-    Raises ConfigError where there is none, or where traffic asks for programs behind a tap.
-    """
-    if not scenario.live:
-        raise ConfigError(_problem(scenario, ("live",), "no node is real", "live: {NODE: {namespace: auto}}"))
-    taps = [name for name, spec in scenario.live.items() if spec.tap is not None]
-    problems = [
-        _problem(scenario, ("traffic", flow), f"{name} needs a program and is behind a tap", "run it there yourself")
-        for flow, traffic in scenario.traffic.items() for name in taps
-        if name in (*traffic.source, traffic.server)
-    ]  # fmt: skip
-    if problems:
-        raise ConfigError(*problems)
-    ends = [end.partition(":") for link in scenario.topology.links.values() for end in link.ends]
-    first = {name: dev for name, _, dev in reversed(ends)}
-    return {
-        name: spec if spec.dev is not None or spec.tap is None else spec.model_copy(update={"dev": first[name]})
-        for name, spec in scenario.live.items()
-    }
-
-
-def _problem(scenario: Scenario, path: tuple[str, ...], what: str, hint: str) -> Problem:
-    """Describe a mistake where the file says what is wrong, else at the nearest thing around it that it says."""
-    words = ".".join(path)
-    if scenario.origin is None:
-        return Problem("<scenario>", 0, 0, words, what, hint)
-    known = (scenario.origin.get(*path[:length]) for length in range(len(path), 0, -1))
-    return next((found for found in known if found is not None), scenario.origin).mark.problem(words, what, hint)
-
-
-def _place(wish: Wish, real: Mapping[str, Live]) -> str:
-    """Return the node that the command runs in, "" without one. Raises ConfigError."""
-    inside = [name for name, spec in real.items() if spec.tap is None]
-    if not wish.argv:
-        return ""
-    if not inside:
-        raise ConfigError(Problem("COMMAND", 0, 0, "", "every real node is behind a tap", "run it there yourself"))
-    if wish.node and wish.node not in inside:
-        hint = f"there are: {', '.join(inside)}"
-        raise ConfigError(Problem("NODE", 0, 0, "", f'"{wish.node}" is no real node', hint))
-    return wish.node or inside[0]
