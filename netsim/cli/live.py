@@ -53,7 +53,6 @@ def live(
 
     Example: netsim live scenarios/live/two-isps.yaml -- ping -c 5 world
     """
-    import os
     from pathlib import Path
 
     from netsim.cli.output import INTERRUPTED, progress, talk
@@ -63,7 +62,7 @@ def live(
     from netsim.scenario.runner import Interrupted
 
     scenario = load(file, settings=settings(set_, seed))
-    argv = [os.environ.get("SHELL", "sh")] if shell else list(command or ())
+    argv = _argv(command or [], shell, node)
     wish = Wish(
         argv=argv, node=shell or node or "", to_the_end=to_the_end, bound=duration(max_lateness, "--max-lateness"),
         out=None if out is None else Path(out),
@@ -80,6 +79,22 @@ def live(
     judged = to_the_end or not argv
     _tell(outcome, json=json, judged=judged)
     raise typer.Exit(_status(outcome, judged=judged))
+
+
+def _argv(command: list[str], shell: str | None, node: str | None) -> list[str]:
+    """Return what runs in the node. Raises ConfigError where options contradict each other or stand in COMMAND."""
+    import os
+
+    from netsim.errors import ConfigError, Problem
+
+    if shell is not None and command:
+        raise ConfigError(Problem("--shell", 0, 0, "", f"a shell or {command[0]}, not both", "--on NODE -- COMMAND"))
+    if shell is not None and node is not None:
+        raise ConfigError(Problem("--shell", 0, 0, "", "says where the shell is", "drop --on"))
+    if command and command[0].startswith("-"):
+        what = f"{command[0]} is an option, and what stands behind -- is a command"
+        raise ConfigError(Problem("COMMAND", 0, 0, "", what, f"netsim live FILE {command[0]} ... -- COMMAND"))
+    return command if shell is None else [os.environ.get("SHELL", "sh")]
 
 
 def _tell(outcome: Outcome, *, json: bool, judged: bool) -> None:

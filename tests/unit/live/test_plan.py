@@ -97,3 +97,26 @@ def test_a_command_runs_nowhere_else(node):
 def test_a_command_behind_taps_alone_is_the_persons_to_run():
     with pytest.raises(ConfigError, match="COMMAND: every real node is behind a tap"):
         place(Wish(argv=["true"]), {"door": REAL["door"]})
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["--", "--on", "b", "true"],
+            "COMMAND: --on is an option, and what stands behind -- is a command (netsim live ",
+        ),
+        (["--shell", "b", "--", "true"], "--shell: a shell or true, not both (--on NODE -- COMMAND)"),
+        (["--shell", "b", "--on", "a"], "--shell: says where the shell is (drop --on)"),
+        (["true", "--on", "c"], 'NODE: "c" is no real node (there are: b)'),
+        (["--shell", "c"], 'NODE: "c" is no real node (there are: b)'),
+    ],
+)
+def test_options_stand_before_the_dashes_wherever_the_file_does_and_none_is_passed_over(tmp_path, capsys, words, told):
+    file = tmp_path / "pair.yaml"
+    file.write_text(PAIR + "live: {b: {namespace: auto}}\n")
+    with pytest.raises(SystemExit) as stopped:
+        main(["live", str(file), *words])
+    out, err = capsys.readouterr()
+    assert (stopped.value.code, out) == (2, "")
+    assert err.startswith(told)
