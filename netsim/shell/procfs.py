@@ -15,6 +15,7 @@ from netsim.addr import ip_str as ip
 from netsim.shell.tool import Box, CommandResult, LineProblem, Word
 from netsim.stack.dst import RT_TABLE_MAIN, RTN_BROADCAST, RTN_MULTICAST, RTN_PROHIBIT, RTN_UNREACHABLE
 from netsim.stack.errno import EACCES, EINVAL, EPERM, Refusal
+from netsim.stack.metrics import RTAX_ADVMSS, RTAX_RTT, RTAX_WINDOW
 from netsim.stack.nud_states import NUD_NOARP, NUD_PERMANENT, NUD_VALID
 from netsim.stack.requests import (
     DumpNeighs,
@@ -138,6 +139,8 @@ class IoctlRoute:
     flags: int
     metric: int
     mss: int
+    window: int
+    irtt: int
 
 
 def ioctl_routes(box: Box, *, now: Ns) -> list[IoctlRoute]:
@@ -161,7 +164,8 @@ def _ioctl_route(route: RouteInfo) -> IoctlRoute:
     return IoctlRoute(
         dev=first.dev if first is not None and first.dev else "*", dst=route.dst.addr,
         via=first.via if first is not None else 0, mask=MASKS[route.dst.plen], flags=flags, metric=route.metric,
-        mss=route.advmss + 40 if route.advmss else 0,
+        mss=route.metrics[RTAX_ADVMSS] + 40 if route.metrics[RTAX_ADVMSS] else 0,
+        window=route.metrics[RTAX_WINDOW], irtt=route.metrics[RTAX_RTT] >> 3,
     )  # fmt: skip
 
 
@@ -173,7 +177,8 @@ def route_file(box: Box, *, now: Ns) -> str:
             int.from_bytes(value.to_bytes(4, "big"), "little") for value in (route.dst, route.via, route.mask)
         )
         text = (
-            f"{route.dev}\t{dst:08X}\t{via:08X}\t{route.flags:04X}\t0\t0\t{route.metric}\t{mask:08X}\t{route.mss}\t0\t0"
+            f"{route.dev}\t{dst:08X}\t{via:08X}\t{route.flags:04X}\t0\t0\t{route.metric}\t{mask:08X}\t{route.mss}"
+            f"\t{route.window}\t{route.irtt}"
         )
         lines.append(text.ljust(127))
     return "\n".join(lines) + "\n"

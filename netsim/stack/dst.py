@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from netsim.addr import Ip
 from netsim.stack.device import Device
+from netsim.stack.metrics import NO_METRICS, RTAX_ADVMSS, RTAX_MTU, Metrics
 
 RTN_UNSPEC = 0
 RTN_UNICAST = 1
@@ -47,8 +48,8 @@ class Route:
     """
 
     __slots__ = (
-        "advmss", "dev", "error", "expires", "flags", "gateway", "generation", "iif", "kind", "mtu", "mtu_locked",
-        "neigh", "prefixlen", "rule", "scope", "src", "steady", "table", "tos",
+        "advmss", "dev", "error", "expires", "flags", "gateway", "generation", "iif", "kind", "metrics", "mtu",
+        "mtu_locked", "neigh", "prefixlen", "rule", "scope", "src", "steady", "table", "tos",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,7 @@ class Route:
         self.mtu = 0
         self.mtu_locked = False
         self.advmss = 0
+        self.metrics = NO_METRICS
         self.expires = 0
         self.table = 0
         self.rule = -1
@@ -73,6 +75,12 @@ class Route:
         self.steady = False
         self.tos = 0
         self.neigh: object = None  # the neighbour entry bound to this route, the neigh room's to use
+
+    def take(self, metrics: Metrics) -> None:
+        """Take the metrics of the table's route. Mirrors dst_init_metrics()."""
+        self.metrics = metrics
+        self.mtu, self.advmss = metrics[RTAX_MTU], metrics[RTAX_ADVMSS]
+        self.mtu_locked = metrics.lock(RTAX_MTU)
 
     def nexthop(self, daddr: Ip) -> Ip:
         """Return the address to resolve: the gateway, or the destination itself on-link."""

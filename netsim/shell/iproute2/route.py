@@ -11,9 +11,10 @@ from types import MappingProxyType
 
 from netsim.addr import Ip, Prefix
 from netsim.shell.iproute2 import args as a
-from netsim.shell.iproute2 import names, usage
+from netsim.shell.iproute2 import names, route_metrics, usage
 from netsim.shell.iproute2.args import Args
 from netsim.shell.iproute2.route_get import parse_get
+from netsim.shell.iproute2.route_metrics import MetricsSpec
 from netsim.shell.iproute2.route_show import parse_flush, parse_list
 from netsim.shell.iproute2.session import Action, Session
 from netsim.shell.tool import Failure, Word
@@ -49,22 +50,10 @@ FLAGS = MappingProxyType(
 )
 
 KEYWORDS = (
-    "via", "dev", "src", "table", "metric", "proto", "protocol", "scope", "tos", "mtu", "advmss", "onlink", "nexthop",
-    "weight", "lock", "to", "oif", "unreachable", "prohibit", "blackhole", "throw", "unicast", "default",
+    "via", "dev", "src", "table", "metric", "proto", "protocol", "scope", "tos", "onlink", "nexthop", "weight", "lock",
+    "to", "oif", "unreachable", "prohibit", "blackhole", "throw", "unicast", "default", *route_metrics.KEYWORDS,
 )  # fmt: skip
-_IGNORED_METRICS = (
-    "hoplimit",
-    "reordering",
-    "rtt",
-    "rttvar",
-    "rto_min",
-    "window",
-    "cwnd",
-    "initcwnd",
-    "initrwnd",
-    "ssthresh",
-)
-_UNKNOWN_HERE = ("nhid", "encap", "realms", "as", "features", "quickack", "congctl", "vrf", "from", "expires")
+_UNKNOWN_HERE = ("nhid", "encap", "realms", "as", "vrf", "from", "expires")
 
 
 @dataclass(slots=True)
@@ -83,9 +72,7 @@ class _Spec:
     metric: int | None = None
     scope: int | None = None
     protocol: int | None = None
-    mtu: int = 0
-    mtu_lock: bool = False
-    advmss: int = 0
+    metrics: MetricsSpec = field(default_factory=MetricsSpec)
     nexthops: list[NexthopSpec] = field(default_factory=list)
     multipath: bool = False
 
@@ -146,19 +133,6 @@ def _keyword(args: Args, spec: _Spec) -> bool:
         spec.metric = a.number(args.value(), '"metric" value is invalid')
     elif args.is_("scope"):
         spec.scope = a.named(args.value(), names.scope_number, 'invalid "scope" value')
-    elif args.is_("mtu"):
-        word = args.value()
-        if word.text == "lock":
-            spec.mtu_lock = True
-            if not args:
-                raise args.incomplete()
-            word = args.take()
-        spec.mtu = a.number(word, '"mtu" value is invalid')
-    elif args.is_("advmss"):
-        word = args.value()
-        if word.text == "lock" and args:
-            word = args.take()
-        spec.advmss = a.number(word, '"mss" value is invalid')
     elif args.is_("onlink"):
         args.take()
         spec.onlink = True
@@ -172,21 +146,9 @@ def _keyword(args: Args, spec: _Spec) -> bool:
         _router_preference(args.value())
     elif args.is_(*_UNKNOWN_HERE):
         raise Failure(f'Error: "{args.text}" is not supported.', a.EXIT_SYNTAX, args.word, "netsim has no such thing")
-    elif args.is_(*_IGNORED_METRICS):
-        _ignored_metric(args)
     else:
-        return False
+        return route_metrics.read(args, spec.metrics)
     return True
-
-
-def _ignored_metric(args: Args) -> None:
-    """Read a TCP metric that the emulated TCP does not use."""
-    keyword = args.text
-    word = args.value()
-    if word.text == "lock" and args:
-        word = args.take()
-    if keyword not in ("rtt", "rttvar", "rto_min"):
-        a.number(word, f'"{keyword}" value is invalid')
 
 
 def _router_preference(word: Word) -> None:
@@ -319,7 +281,7 @@ class Modify:
             kind=dst.RTN_UNICAST if spec.kind is None else spec.kind, prefsrc=spec.src,
             nexthops=tuple(spec.nexthops) if spec.multipath else (outer,) if outer is not None else (),
             multipath=spec.multipath, outer=outer if spec.multipath else None,
-            mtu=spec.mtu, mtu_lock=spec.mtu_lock, advmss=spec.advmss,
+            metrics=spec.metrics.build(),
         )  # fmt: skip
 
     def del_request(self) -> DelRoute:
@@ -330,7 +292,7 @@ class Modify:
             dst=spec.dst or Prefix(0, 0), table=self.table(), tos=spec.tos, metric=spec.metric or None,
             scope=self.scope(), protocol=spec.protocol or 0, kind=spec.kind or 0, prefsrc=spec.src,
             nexthops=tuple(spec.nexthops) if spec.multipath else (outer,) if outer is not None else (),
-            multipath=spec.multipath,
+            multipath=spec.multipath, metrics=spec.metrics.build(), metrics_given=spec.metrics.given,
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from netsim.addr import Ip, ip_str
 from netsim.shell.iproute2 import args as a
-from netsim.shell.iproute2 import names
+from netsim.shell.iproute2 import names, route_metrics
 from netsim.shell.iproute2.args import Args
 from netsim.shell.iproute2.output import Json, Printer
 from netsim.shell.iproute2.session import Options, Session
@@ -203,7 +203,6 @@ def _print_cache(printer: Printer, answer: RouteAnswer) -> None:
     if answer.expires:
         seconds = answer.expires // NS_PER_S
         printer.any("expires", f"expires {seconds}sec ", seconds)
-    if answer.mtu:
-        printer.any("metrics", f"mtu {answer.mtu} ", [{"mtu": answer.mtu}])
+    route_metrics.show(printer, answer.metrics)
     if answer.iif:
         printer.any("iif", f"iif {answer.iif} ", answer.iif)

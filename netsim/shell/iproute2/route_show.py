@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from netsim.addr import MASKS, Ip, Prefix, ip_str
 from netsim.shell.iproute2 import args as a
-from netsim.shell.iproute2 import names, usage
+from netsim.shell.iproute2 import names, route_metrics, usage
 from netsim.shell.iproute2.args import Args
 from netsim.shell.iproute2.output import Json, Printer
 from netsim.shell.iproute2.route_get import print_cached
@@ -264,7 +264,7 @@ def print_route(printer: Printer, route: RouteInfo, options: Options, selector: 
     for word in flags:
         printer.text(f"{word} ")
     printer.json("flags", flags)
-    _print_metrics(printer, route)
+    route_metrics.show(printer, route.metrics)
     if several:
         _print_nexthops(printer, route.nexthops)
     printer.text("\n")
@@ -285,18 +285,6 @@ def _print_ownership(printer: Printer, route: RouteInfo, options: Options, selec
         printer.any("prefsrc", f"src {ip_str(route.prefsrc)} ", ip_str(route.prefsrc))
     if route.metric and selector.metric is None:
         printer.any("metric", f"metric {route.metric} ", route.metric)
-
-
-def _print_metrics(printer: Printer, route: RouteInfo) -> None:
-    metrics: dict[str, Json] = {}
-    if route.mtu:
-        metrics["mtu"] = route.mtu
-        printer.text(f"mtu {'lock ' if route.mtu_lock else ''}{route.mtu} ")
-    if route.advmss:
-        metrics["advmss"] = route.advmss
-        printer.text(f"advmss {route.advmss} ")
-    if metrics:
-        printer.json("metrics", [metrics])
 
 
 def _print_nexthops(printer: Printer, nexthops: tuple[NexthopInfo, ...]) -> None:

@@ -16,6 +16,7 @@ from netsim.shell.tool import Box, CommandResult, Failure, LineProblem, Word
 from netsim.stack.address import RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE, RT_SCOPE_UNIVERSE
 from netsim.stack.dst import RTN_UNICAST, RTN_UNREACHABLE
 from netsim.stack.errno import EINVAL, ENODEV, Refusal
+from netsim.stack.metrics import NO_METRICS, RTAX_ADVMSS, RTAX_RTT, RTAX_WINDOW, Metrics
 from netsim.stack.requests import (
     NLM_F_CREATE,
     DelRoute,
@@ -54,6 +55,8 @@ class _Spec:
     dev: str = ""
     metric: int | None = None
     mss: int = 0
+    window: int = 0
+    irtt: int = 0
     reject: bool = False
 
 
@@ -154,6 +157,16 @@ def _keyword(spec: _Spec, words: list[Word]) -> None:
         spec.metric = int(value.text)
     elif word.text == "mss":
         spec.mss = int(value.text)
+    elif word.text == "window":
+        spec.window = int(value.text)
+    elif word.text == "irtt":
+        spec.irtt = int(value.text)
+
+
+def _metrics(spec: _Spec) -> Metrics:
+    """Return what the old interface says of metrics; an MSS is asked for as the MTU 40 octets above."""
+    given = ((RTAX_ADVMSS, max(0, spec.mss - 40)), (RTAX_WINDOW, spec.window), (RTAX_RTT, spec.irtt << 3))
+    return Metrics.of(*given) if any(value for _, value in given) else NO_METRICS
 
 
 def _judge_mask(spec: _Spec, target: Word) -> None:
@@ -191,7 +204,7 @@ def _change(ioctl: Ioctl, spec: _Spec) -> None:
     if spec.adding:
         request = NewRoute(
             flags=NLM_F_CREATE, dst=prefix, metric=spec.metric or 0, scope=scope, kind=kind, prefsrc=prefsrc,
-            nexthops=nexthops, advmss=max(0, spec.mss - 40) if spec.mss else 0,
+            nexthops=nexthops, metrics=_metrics(spec),
         )  # fmt: skip
         ioctl.do(name, request, _EXIT_IOCTL)
     else:
@@ -225,7 +238,9 @@ def _line(route: IoctlRoute, call: _Call) -> str:
     gateway = "-" if reject else ip_str(route.via)
     dev = "-" if reject else route.dev
     head = f"{dst:<15} {gateway:<15} {ip_str(route.mask):<15} {flags:<5} "
-    ref, mss, window, irtt = ("-", "-", "-", "-") if reject else ("0", str(route.mss), "0", "0")
+    ref, mss, window, irtt = (
+        ("-", "-", "-", "-") if reject else ("0", str(route.mss), str(route.window), str(route.irtt))
+    )
     if call.extend == 1:
         return f"{head}{mss:>5} {window:<5} {irtt:>6} {dev}"
     use = f"{head}{route.metric:<6} {ref:<2} {0:>7} "

@@ -17,6 +17,7 @@ from netsim.stack.fib.lookup import Lookup
 from netsim.stack.fib.route import FibInfo, Nexthop
 from netsim.stack.fib.table import error_of
 from netsim.stack.interfaces import Interfaces
+from netsim.stack.metrics import converted
 from netsim.stack.requests import RTNH_F_LINKDOWN, RTNH_F_ONLINK, NewRoute, NexthopSpec
 
 MIN_SCOPE = (255, 0, 254, 253, 253, 0, 0, 0, 0, 0)
@@ -44,6 +45,9 @@ def create_info(req: NewRoute, interfaces: Interfaces, lookup: Lookup) -> FibInf
             return Refusal(EINVAL, "Nexthop device index does not match RTA_OIF")
         if req.outer.via and req.outer.via != first.via:
             return Refusal(EINVAL, "Nexthop gateway does not match RTA_GATEWAY or RTA_VIA")
+    metrics = converted(req.metrics)
+    if isinstance(metrics, Refusal):
+        return metrics
     nexthops: list[Nexthop] | Refusal
     if error_of(req.kind):
         if any(spec.via or spec.dev for spec in req.nexthops) or req.multipath:
@@ -66,7 +70,7 @@ def create_info(req: NewRoute, interfaces: Interfaces, lookup: Lookup) -> FibInf
         flags |= RTNH_F_LINKDOWN
     return FibInfo(
         home=(req.kind, req.scope, req.table), protocol=req.protocol, prefsrc=req.prefsrc, metric=req.metric,
-        nexthops=nexthops, flags=flags, multipath=req.multipath, mtu=req.mtu, mtu_lock=req.mtu_lock, advmss=req.advmss,
+        nexthops=nexthops, flags=flags, multipath=req.multipath, metrics=metrics,
     )  # fmt: skip
 
 

@@ -73,8 +73,7 @@ def _route(lookup: Lookup, table: FibTable, plen: int, prefix: Ip, alias: Alias)
     return RouteInfo(
         dst=Prefix(prefix, plen), table=table.id, tos=alias.tos, metric=info.metric, scope=alias.scope,
         protocol=info.protocol, kind=alias.kind, prefsrc=info.prefsrc, nexthops=nexthops,
-        flags=_route_flags(lookup, info), multipath=several, mtu=info.mtu, mtu_lock=info.mtu_lock, advmss=info.advmss,
-        memory=alias.last,
+        flags=_route_flags(lookup, info), multipath=several, metrics=info.metrics, memory=alias.last,
     )  # fmt: skip
 
 

@@ -70,7 +70,7 @@ class OldCreation:
     def _info(req: NewRoute, nexthops: list[Nexthop], flags: int) -> FibInfo:
         return FibInfo(
             home=(), protocol=req.protocol, prefsrc=req.prefsrc, metric=req.metric, nexthops=nexthops, flags=flags,
-            multipath=req.multipath, mtu=req.mtu, mtu_lock=req.mtu_lock, advmss=req.advmss,
+            multipath=req.multipath, metrics=req.metrics,
         )  # fmt: skip
 
     def _host_nexthop(self, req: NewRoute) -> list[Nexthop] | Refusal:

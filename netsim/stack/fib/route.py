@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from netsim.addr import Ip
 from netsim.stack.device import Device
+from netsim.stack.metrics import Metrics
 from netsim.stack.requests import RTNH_F_DEAD, RTNH_F_LINKDOWN
 from netsim.units import Ns
 
@@ -70,13 +71,13 @@ class FibInfo:
     """
 
     __slots__ = (
-        "advmss", "credit", "filed", "flags", "home", "metric", "mtu", "mtu_lock", "multipath", "nexthops", "prefsrc",
-        "protocol", "serial", "users",
+        "credit", "filed", "flags", "home", "metric", "metrics", "multipath", "nexthops", "prefsrc", "protocol",
+        "serial", "users",
     )  # fmt: skip
 
     def __init__(
         self, *, home: tuple[int, ...], protocol: int, prefsrc: Ip, metric: int, nexthops: list[Nexthop], flags: int,
-        multipath: bool, mtu: int, mtu_lock: bool, advmss: int,
+        multipath: bool, metrics: Metrics,
     ) -> None:  # fmt: skip
         self.home = home
         self.protocol = protocol
@@ -85,9 +86,7 @@ class FibInfo:
         self.nexthops = nexthops
         self.flags = flags
         self.multipath = multipath
-        self.mtu = mtu
-        self.mtu_lock = mtu_lock
-        self.advmss = advmss
+        self.metrics = metrics
         self.credit = 0
         self.users = 0
         self.serial = 0
@@ -97,8 +96,8 @@ class FibInfo:
     def identity(self) -> tuple[object, ...]:
         """What fib_find_info() compares."""
         return (
-            self.home, self.protocol, self.prefsrc, self.metric, self.mtu, self.mtu_lock, self.advmss,
-            self.flags & ~STATE_FLAGS, tuple(nexthop.identity for nexthop in self.nexthops),
+            self.home, self.protocol, self.prefsrc, self.metric, self.metrics, self.flags & ~STATE_FLAGS,
+            tuple(nexthop.identity for nexthop in self.nexthops),
         )  # fmt: skip
 
     def uses(self, dev: Device) -> bool:

@@ -177,6 +177,7 @@ def deletes(req: DelRoute, alias: Alias) -> bool:
         or (req.prefsrc and req.prefsrc != info.prefsrc)
         or (req.protocol and req.protocol != info.protocol)
         or (req.metric and req.metric != info.metric)
+        or not info.metrics.covers(req.metrics, req.metrics_given)
     ) and matches_paths(req, info)
 
 

@@ -106,7 +106,8 @@ class CachedLessons:
             if not resolved(self._parts, dev, new, now):
                 continue
             better = Route(route.kind, dev, new, route.src, route.flags | RTCF_REDIRECTED, 0)
-            better.mtu, better.mtu_locked, better.advmss = route.mtu, route.mtu_locked, route.advmss
+            better.take(route.metrics)
+            better.mtu, better.mtu_locked = route.mtu, route.mtu_locked
             better.scope, better.table, better.rule = route.scope, route.table, route.rule
             better.prefixlen, better.expires = route.prefixlen, route.expires
             self._cache.drop(entry)

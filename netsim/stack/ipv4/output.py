@@ -10,6 +10,7 @@ from netsim.stack.dst import Route
 from netsim.stack.errno import EPERM
 from netsim.stack.ipv4.context import Ipv4Context
 from netsim.stack.ipv4.fragment import fragment
+from netsim.stack.metrics import RTAX_HOPLIMIT
 from netsim.stack.netfilter.hooks import NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING
 from netsim.stack.skb import Skb
 from netsim.units import Ns
@@ -28,12 +29,12 @@ class Output:
         self, route: Route, saddr: Ip, daddr: Ip, proto: int, payload: bytes, *,
         tos: int = 0, ttl: int = 0, df: bool = False, ident: int | None = None, parent: int = 0,
     ) -> Skb:  # fmt: skip
-        """Make a packet of this box; `ttl` 0 takes ip_default_ttl, `ident` None draws one."""
+        """Make a packet of this box; `ttl` 0 takes the route's hoplimit or ip_default_ttl, `ident` None draws one."""
         if ident is None:
             ident = self._ctx.rng.getrandbits(16)
         header = build_ipv4(
             saddr, daddr, proto, len(payload), tos=tos, ident=ident, frag_off=IP_DF if df else 0,
-            ttl=ttl or self._ctx.sysctl.ipv4.ip_default_ttl,
+            ttl=ttl or route.metrics[RTAX_HOPLIMIT] or self._ctx.sysctl.ipv4.ip_default_ttl,
         )  # fmt: skip
         skb = Skb(bytearray(header + payload), None, 0, parent)
         skb.route = route

@@ -29,6 +29,7 @@ from netsim.stack.ipv4.lessons import CachedLessons, Lessons, MainlineLessons
 from netsim.stack.ipv4.route_cached import CachedRouting
 from netsim.stack.ipv4.route_mainline import MainlineRouting
 from netsim.stack.ipv4.route_parts import Neighbours, Parts
+from netsim.stack.metrics import RTAX_MTU, Metrics
 from netsim.stack.outbox import Outbox
 from netsim.stack.ports import Rng
 from netsim.stack.profile.fib import FibEra
@@ -69,6 +70,15 @@ class Engine(Protocol):
         self, daddr: Ip, *, now: Ns, saddr: Ip = 0, tos: int = 0, oif: Device | None = None, mark: int = 0, gw: Ip = 0,
         proto: int = 0, sport: int = 0, dport: int = 0, onlink: bool = False, anysrc: bool = False,
     ) -> Route | Refused: ...  # fmt: skip
+
+
+def _shown(found: Route) -> Metrics:
+    """Return a route's metrics with what was learned of the path's MTU. Mirrors rt_fill_info()."""
+    metrics = found.metrics
+    if found.mtu == metrics[RTAX_MTU] and found.mtu_locked == metrics.lock(RTAX_MTU):
+        return metrics
+    values = (*metrics.values[:RTAX_MTU], found.mtu, *metrics.values[RTAX_MTU + 1 :])
+    return Metrics(values, metrics.locked | found.mtu_locked << RTAX_MTU, metrics.congctl)
 
 
 class Router:
@@ -212,6 +222,6 @@ class Router:
             table=RT_TABLE_MAIN if old else found.table or RT_TABLE_MAIN, prefsrc=source, src_asked=req.src,
             iif=req.iif, mark=req.mark, tos=req.tos if old else found.tos,
             cache=tuple(word for flag, word in shown if found.flags & flag),
-            expires=max(found.expires - now, 0) if found.expires else 0, mtu=found.mtu,
+            expires=max(found.expires - now, 0) if found.expires else 0, metrics=_shown(found),
             show_local_table=not self._fib.lookup.merged, why=why,
         )  # fmt: skip

@@ -225,8 +225,7 @@ class CachedRouting:
         nexthop = result.nexthop
         gateway = nexthop.gw if nexthop.scope == RT_SCOPE_LINK else 0
         route = Route(result.kind, out, gateway, src, flags, 0)
-        info = result.info
-        route.mtu, route.mtu_locked, route.advmss = info.mtu, info.mtu_lock, info.advmss
+        route.take(result.info.metrics)
         route.scope = nexthop.scope
         _note_origin(route, result)
         return route

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netsim.addr import Ip, Prefix
+from netsim.stack.metrics import NO_METRICS, Metrics
 from netsim.stack.requests.base import RTPROT_BOOT, Done, Request
 from netsim.units import Ns
 
@@ -40,14 +41,15 @@ class NewRoute(Request[Done]):
     nexthops: tuple[NexthopSpec, ...] = ()
     multipath: bool = False
     outer: NexthopSpec | None = None
-    mtu: int = 0
-    mtu_lock: bool = False
-    advmss: int = 0
+    metrics: Metrics = NO_METRICS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DelRoute(Request[Done]):
-    """Delete the first route that matches every field given; None or 0 means any. `scope` 255 is the wildcard."""
+    """Delete the first route that matches every field given; None or 0 means any. `scope` 255 is the wildcard.
+
+    `metrics_given` are the RTAX_ numbers of the metrics that count.
+    """
 
     dst: Prefix
     table: int = 254
@@ -59,6 +61,8 @@ class DelRoute(Request[Done]):
     prefsrc: Ip = 0
     nexthops: tuple[NexthopSpec, ...] = ()
     multipath: bool = False
+    metrics: Metrics = NO_METRICS
+    metrics_given: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +93,7 @@ class RouteInfo:
     nexthops: tuple[NexthopInfo, ...]
     flags: int = 0
     multipath: bool = False
-    mtu: int = 0
-    mtu_lock: bool = False
-    advmss: int = 0
+    metrics: Metrics = NO_METRICS
     memory: int = -1
 
 
@@ -134,7 +136,7 @@ class RouteAnswer:
     tos: int
     cache: tuple[str, ...]
     expires: Ns = 0
-    mtu: int = 0
+    metrics: Metrics = NO_METRICS
     show_local_table: bool = False
     why: str = ""
 

@@ -8,6 +8,18 @@ import pytest
 
 from netsim.addr import Prefix, parse_ip, parse_prefix
 from netsim.stack.errno import EHOSTUNREACH, ENOENT, Refusal
+from netsim.stack.metrics import (
+    RTAX_ADVMSS,
+    RTAX_CC_ALGO,
+    RTAX_FEATURES,
+    RTAX_HOPLIMIT,
+    RTAX_MTU,
+    RTAX_RTO_MIN,
+    RTAX_RTT,
+    RTAX_RTTVAR,
+    RTAX_WINDOW,
+    Metrics,
+)
 from netsim.stack.requests import (
     NLM_F_APPEND,
     NLM_F_CREATE,
@@ -79,9 +91,7 @@ def new(**fields: object) -> NewRoute:
                 metric=7,
                 protocol=4,
                 scope=253,
-                mtu=1400,
-                mtu_lock=True,
-                advmss=1360,
+                metrics=Metrics.of((RTAX_MTU, 1400), (RTAX_ADVMSS, 1360), locked=1 << RTAX_MTU),
                 nexthops=(NexthopSpec(via=GW1),),
             ),
         ),
@@ -103,7 +113,23 @@ def new(**fields: object) -> NewRoute:
             new(multipath=True, outer=NexthopSpec(via=GW1), nexthops=(NexthopSpec(via=GW2),)),
         ),
         ("add default", new(scope=253)),
-        ("add default via 10.0.1.1 hoplimit 5 window 100", new(nexthops=(NexthopSpec(via=GW1),))),
+        (
+            "add default via 10.0.1.1 hoplimit 5 win 100 rtt 100 rttvar 2s rto_min 50ms congctl lock cubic feat ecn",
+            new(
+                nexthops=(NexthopSpec(via=GW1),),
+                metrics=Metrics.of(
+                    (RTAX_HOPLIMIT, 5),
+                    (RTAX_WINDOW, 100),
+                    (RTAX_RTT, 100),
+                    (RTAX_RTTVAR, 8000),
+                    (RTAX_RTO_MIN, 50),
+                    (RTAX_CC_ALGO, 1),
+                    (RTAX_FEATURES, 1),
+                    locked=1 << RTAX_RTO_MIN | 1 << RTAX_CC_ALGO,
+                    congctl="cubic",
+                ),
+            ),
+        ),
         ("del default", DelRoute(dst=ANY)),
         (
             "del default via 10.0.1.1 metric 5 proto static",
@@ -240,7 +266,7 @@ LISTED = [
         {"dst": "172.16.0.5", "gateway": "10.0.1.1", "dev": "eth0", "flags": []},
     ),
     (
-        route("10.79.0.0/16", path("10.0.1.1", "eth0"), mtu=1400, advmss=1360),
+        route("10.79.0.0/16", path("10.0.1.1", "eth0"), metrics=Metrics.of((RTAX_MTU, 1400), (RTAX_ADVMSS, 1360))),
         "10.79.0.0/16 via 10.0.1.1 dev eth0 mtu 1400 advmss 1360 ",
         {
             "dst": "10.79.0.0/16",
@@ -262,7 +288,13 @@ LISTED = [
     ),
     (
         route(
-            "10.8.0.0/16", path("10.0.1.1", "eth0"), tos=0x10, protocol=99, scope=7, metric=5, mtu=1400, mtu_lock=True
+            "10.8.0.0/16",
+            path("10.0.1.1", "eth0"),
+            tos=0x10,
+            protocol=99,
+            scope=7,
+            metric=5,
+            metrics=Metrics.of((RTAX_MTU, 1400), locked=1 << RTAX_MTU),
         ),
         "10.8.0.0/16 tos 0x10 via 10.0.1.1 dev eth0 proto openr scope 7 metric 5 mtu lock 1400 ",
         {
@@ -351,7 +383,7 @@ def test_one_line_form_has_backslashes_for_line_ends(box, sh):
 
 def test_pretty_json_is_laid_out_as_iproute2_lays_it_out(box, sh):
     box.answers[DumpRoutes] = (
-        route("10.5.0.0/16", path("10.0.1.1", "eth0"), multipath=True, mtu=1400),
+        route("10.5.0.0/16", path("10.0.1.1", "eth0"), multipath=True, metrics=Metrics.of((RTAX_MTU, 1400))),
         route("10.8.0.0/16", path("10.0.1.1", "eth0")),
     )
     assert sh("ip -j -p route").stdout == (
@@ -459,7 +491,7 @@ def answer(**fields: object) -> RouteAnswer:
             "10.0.1.1 dev eth0 src 10.0.1.2 uid 0 \n    cache <redirected> expires 293sec \n",
         ),
         (
-            answer(dst=GW1, prefsrc=SRC, expires=598_000_000_000, mtu=1000),
+            answer(dst=GW1, prefsrc=SRC, expires=598_000_000_000, metrics=Metrics.of((RTAX_MTU, 1000))),
             "10.0.1.1 dev eth0 src 10.0.1.2 uid 0 \n    cache expires 598sec mtu 1000 \n",
         ),
         (

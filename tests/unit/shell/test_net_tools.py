@@ -9,6 +9,7 @@ from netsim.shell.net_tools.common import aton, class_length, mask_length
 from netsim.shell.net_tools.ifconfig_show import human
 from netsim.stack import device as d
 from netsim.stack.errno import EEXIST, ENETUNREACH, ENODEV, ENOENT, ESRCH, Refusal
+from netsim.stack.metrics import RTAX_ADVMSS, Metrics
 from netsim.stack.requests import (
     NLM_F_CREATE,
     DelAddr,
@@ -293,7 +294,7 @@ def new(dst: str, **fields: object) -> NewRoute:
         ),
         (
             "add -net 10.74.0.0/16 gw 10.0.1.1 mss 1400",
-            new("10.74.0.0/16", advmss=1360, nexthops=(NexthopSpec(via=GW),)),
+            new("10.74.0.0/16", metrics=Metrics.of((RTAX_ADVMSS, 1360)), nexthops=(NexthopSpec(via=GW),)),
         ),
         ("add -net 10.77.0.0 netmask 255.255.0.0 reject", new("10.77.0.0/16", kind=7, scope=254)),
         ("del default", DelRoute(dst=parse_prefix("0.0.0.0/0"), kind=1)),
@@ -348,7 +349,7 @@ TABLE = (
     info("0.0.0.0/0", "10.0.1.1", "eth0", metric=9),
     info("10.0.1.0/24", "", "eth0"),
     info("10.71.0.0/32", "10.0.1.1", "eth0"),
-    info("10.74.0.0/16", "10.0.1.1", "eth0", advmss=1360),
+    info("10.74.0.0/16", "10.0.1.1", "eth0", metrics=Metrics.of((RTAX_ADVMSS, 1360))),
     info("10.77.0.0/16", "", "", kind=7),
     info("10.79.0.0/16", "", "", kind=6),
 )
