@@ -34,7 +34,7 @@ class Lateness:
         if self.bound is not None and late > self.bound and not self.exceeded:
             self.exceeded = (
                 f"{late / NS_PER_MS:.1f} ms behind the clock at {now / NS_PER_S:.3f} s, and "
-                f"{self.bound / NS_PER_MS:g} ms are allowed: this machine is too slow or too busy for this run"
+                f"{self.bound / NS_PER_MS:g} ms are allowed: the machine is too slow or too busy for this run"
             )
 
     def quantile(self, share: float) -> Ns:

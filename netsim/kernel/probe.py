@@ -25,7 +25,7 @@ class Ability:
 
 
 def abilities() -> tuple[Ability, ...]:
-    """Return what this machine can do with boxes of its own kernel, in the order it is needed."""
+    """Return what the machine can do with boxes of its own kernel, in the order it is needed."""
     out = [Ability("Linux", platform.system() == "Linux", f"{platform.system()} {platform.release()}")]
     out.append(_namespaces() if out[0].ok else Ability("namespaces", False, "only Linux has them"))
     for tool in dict.fromkeys((*ALWAYS, *TOOLS)):

@@ -45,7 +45,7 @@ class Outcome:
 
 
 def run_live(scenario: Scenario, wish: Wish, progress: Progress | None = None) -> Outcome:
-    """Run a scenario live. Raises Skipped where this machine or user cannot, ConfigError, and Interrupted."""
+    """Run a scenario live. Raises Skipped where the machine or user cannot, ConfigError, and Interrupted."""
     real = real_nodes(scenario)
     node = place(wish, real)
     if any(spec.tap is None for spec in real.values()):

@@ -1,4 +1,4 @@
-"""What is behind a TAP device that the person made: a virtual machine, another program, this machine itself.
+"""What is behind a TAP device that the person made: a virtual machine, another program, the machine itself.
 
 netsim opens the device and carries its frames. It gives it no address and runs no command: all that is the person's.
 Needs no root where the device belongs to the user (`ip tuntap add tap0 mode tap user me`).

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import subprocess
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,19 +67,22 @@ class Recording:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Recording:  # Any: JSON values
-        """Read back what `to_dict` made. Raises KeyError, ValueError or TypeError for anything else."""
+        """Read back what `to_dict` made. Raises KeyError, ValueError, TypeError or AttributeError for anything else."""
         if data["schema"] != SCHEMA:
             raise ValueError(f"{data['schema']} is not {SCHEMA}")
-        ticks = data["ticks"]
         draws = Draws(
-            reachable={(node, dev): value for node, dev, value in data["reachable_ms"]},
-            ticks=None if ticks is None else Ticks(tick=ticks[0], count=ticks[1], at=ticks[2]),
-            late=data["late"],
+            reachable={(node, dev): int(value) for node, dev, value in data["reachable_ms"]},
+            ticks=None if data["ticks"] is None else _ticks(*map(int, data["ticks"])),
+            late=int(data["late"]),
         )
         run = Run(result=Result.from_dict(data["result"]), records=[from_json(each) for each in data["records"]])
         return cls(
             kernel=data["kernel"], tools=data["tools"], fingerprint=data["fingerprint"], draws=draws, run=run,
         )  # fmt: skip
+
+
+def _ticks(tick: int, count: int, at: int) -> Ticks:
+    return Ticks(tick=tick, count=count, at=at)
 
 
 def fingerprint(scenario: Scenario) -> str:
@@ -127,7 +131,7 @@ def load_recording(folder: Path, stem: str, scenario: Scenario) -> Recording:
         recording = Recording.from_dict(json.loads(gzip.decompress(file.read_bytes())))
     except FileNotFoundError as error:
         raise Skipped(f"no recording {file}: make one as root with verify --record") from error
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(Problem(str(file), 0, 0, "--against", f"no recording of netsim verify: {error}")) from error
     if recording.fingerprint != fingerprint(scenario):
         raise Skipped(f"{file} was recorded of another wording of the scenario: record it again")

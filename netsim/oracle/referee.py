@@ -59,7 +59,7 @@ def against(scenario: Scenario, recording: Recording) -> Comparison:
     out = compare(asked, recording.run, run_emulated(asked, draws))
     if draws.late > LATE:
         late = seconds(draws.late)
-        out.notes.append(f"this machine was up to {late:.3f} s behind: instants are doubtful, run it again")
+        out.notes.append(f"the machine was up to {late:.3f} s behind: instants are doubtful, run it again")
     out.notes.append(f"kernel {recording.kernel}")
     return out
 

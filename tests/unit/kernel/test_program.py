@@ -88,6 +88,9 @@ def test_one_that_is_closed_while_it_runs_is_killed_with_its_group(begin):
     assert program.close()
     assert program.status == 137
     assert ended == []
+    deadline = time.monotonic() + 5
+    while alive_in(int(program.stdout)) and time.monotonic() < deadline:  # its own process is dead, its child dies
+        time.sleep(0.01)
     assert alive_in(int(program.stdout)) == []
 
 

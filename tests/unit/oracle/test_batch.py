@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from netsim.cli import main
+from netsim.errors import Skipped
 from netsim.oracle import batch
 from netsim.oracle.compare import Comparison, Difference
 
@@ -22,10 +23,23 @@ def verify(*arguments) -> int:
 
 
 def test_against_a_recording_no_kernel_is_asked(capsys, monkeypatch):
-    monkeypatch.setattr("netsim.kernel.probe.require", lambda: pytest.fail("a kernel was asked"))
+    monkeypatch.setattr("netsim.oracle.referee.require", lambda: pytest.fail("a kernel was asked"))
     outcome = batch.verify_file(str(CASE), {}, batch.Memory(against=FOLDER / "recorded"))
     assert (outcome.exit_code, outcome.differences) == (0, [])
     assert outcome.remarks[-1].startswith("kernel 6.")
+
+
+def test_without_a_recording_to_hold_it_against_a_kernel_is_asked(monkeypatch):
+    """What the test above leaves out: this is the way to it."""
+    asked = []
+    monkeypatch.setattr(batch, "_hurry", lambda: None)
+    monkeypatch.setattr("netsim.oracle.referee.require", lambda: asked.append(1) or _refuse())
+    outcome = batch.verify_file(str(CASE), {})
+    assert (asked, outcome.exit_code, outcome.skipped) == ([1], 4, "no kernel here")
+
+
+def _refuse():
+    raise Skipped("no kernel here")
 
 
 def test_without_a_recording_it_is_a_skip(tmp_path, capsys):

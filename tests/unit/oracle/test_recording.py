@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 import pytest
 
@@ -78,10 +79,29 @@ def test_a_recording_of_another_wording_is_a_skip(tmp_path, recording):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"text", gzip.compress(b"{"), gzip.compress(b"[]"), gzip.compress(b'{"schema": "netsim-recording/9"}')],
-    ids=["empty", "no gzip", "no JSON", "a list", "another schema"],
+    [
+        b"",
+        b"text",
+        gzip.compress(b"{"),
+        gzip.compress(b"[]"),
+        gzip.compress(b'{"schema": "netsim-recording/9"}'),
+        gzip.compress(b"{}")[:10] + b"\xff" * 20,
+    ],
+    ids=["empty", "no gzip", "no JSON", "a list", "another schema", "no deflate"],
 )
 def test_a_file_that_is_no_recording_is_refused(tmp_path, case, content):
     (tmp_path / "pair.json.gz").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"pair\.json\.gz: --against: no recording of netsim verify"):
+        load_recording(tmp_path, "pair", case)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("ticks", []), ("ticks", [1, 2]), ("ticks", [1, None, 2]), ("late", "soon"), ("reachable_ms", [["a", "eth0"]]),
+     ("result", 5), ("records", [{}]), ("records", 5)],
+)  # fmt: skip
+def test_a_file_with_a_part_that_is_none_of_a_recordings_is_refused(tmp_path, case, recording, key, value):
+    data = {**recording.to_dict(), key: value}
+    (tmp_path / "pair.json.gz").write_bytes(gzip.compress(json.dumps(data).encode()))
     with pytest.raises(ConfigError, match=r"pair\.json\.gz: --against: no recording of netsim verify"):
         load_recording(tmp_path, "pair", case)
