@@ -58,8 +58,12 @@ TCP_OLD_DATA = "TCP_OLD_DATA"
 TCP_OVERWINDOW = "TCP_OVERWINDOW"
 TCP_OFOMERGE = "TCP_OFOMERGE"
 TCP_RFC7323_PAWS = "TCP_RFC7323_PAWS"
+TCP_RFC7323_PAWS_ACK = "TCP_RFC7323_PAWS_ACK"
+TCP_RFC7323_TW_PAWS = "TCP_RFC7323_TW_PAWS"
+TCP_RFC7323_TSECR = "TCP_RFC7323_TSECR"
 TCP_OLD_SEQUENCE = "TCP_OLD_SEQUENCE"
 TCP_INVALID_SEQUENCE = "TCP_INVALID_SEQUENCE"
+TCP_INVALID_END_SEQUENCE = "TCP_INVALID_END_SEQUENCE"
 TCP_INVALID_ACK_SEQUENCE = "TCP_INVALID_ACK_SEQUENCE"
 TCP_RESET = "TCP_RESET"
 TCP_INVALID_SYN = "TCP_INVALID_SYN"
@@ -148,8 +152,12 @@ DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
         TCP_OVERWINDOW: "the data begins beyond the receive window",
         TCP_OFOMERGE: "the data is already in the out-of-order queue",
         TCP_RFC7323_PAWS: "the timestamp is older than the last one (PAWS)",
+        TCP_RFC7323_PAWS_ACK: "an old acknowledgement with an old timestamp (PAWS)",
+        TCP_RFC7323_TW_PAWS: "in TIME_WAIT, a timestamp older than the last one (PAWS)",
+        TCP_RFC7323_TSECR: "the echoed timestamp is none that was sent",
         TCP_OLD_SEQUENCE: "a segment that lies before the window",
         TCP_INVALID_SEQUENCE: "the sequence number is not acceptable",
+        TCP_INVALID_END_SEQUENCE: "a segment that ends beyond the window, with octets unread",
         TCP_INVALID_ACK_SEQUENCE: "the acknowledgement is neither old nor of data in flight",
         TCP_RESET: "an invalid RST",
         TCP_INVALID_SYN: "a SYN where none is expected",

@@ -28,9 +28,11 @@ class Demux:
     def find(self, skb: Skb) -> TcpSocket | HalfOpen | None:
         """Return the connection a segment belongs to."""
         found = self.connections.get((skb.daddr, skb.dport, skb.saddr, skb.sport))
-        if found is None or found.dev is None or found.dev is skb.dev:
-            return found
-        return None
+        if found is not None:
+            dev = found.sock.dev if isinstance(found, HalfOpen) else found.dev
+            if dev is not None and dev is not skb.dev:
+                return None
+        return found
 
     def listener(self, skb: Skb) -> TcpSocket | None:
         """Return the listener of a segment: bound to its device or address before bound to any."""

@@ -12,9 +12,10 @@ from collections import deque
 
 from netsim.stack.dst import Refused, Route
 from netsim.stack.skb import IPPROTO_TCP
+from netsim.stack.sockets.tcp.accept import TCP_INVALID_RATELIMIT
 from netsim.stack.sockets.tcp.alarm import Alarm
 from netsim.stack.sockets.tcp.context import TcpContext
-from netsim.stack.sockets.tcp.options import Negotiated, read, timestamp
+from netsim.stack.sockets.tcp.options import TCP_PAWS_MSL, Negotiated, paws_ok, read, timestamp
 from netsim.stack.sockets.tcp.output import path_mtu
 from netsim.stack.sockets.tcp.receiver import TCP_RMEM_DEFAULT, initial_window
 from netsim.stack.sockets.tcp.reset import Stateless
@@ -40,16 +41,19 @@ class Listener:
 
 
 class HalfOpen:
-    """A connection of which only the SYN has come (struct request_sock)."""
+    """A connection of which only the SYN has come (struct request_sock).
+
+    It was answered first at `first_at`, last at `answered_at`, again `retrans` times, of which `retries` by time-outs;
+    `refused_at` is when it last answered something else (-1: never).
+    """
 
     __slots__ = (
-        "advmss", "alarm", "answered_at", "dev", "key", "options", "rcv_isn", "retries", "route", "snd_wnd", "snt_isn",
-        "sock", "ts_offset", "ts_recent", "window",
+        "advmss", "alarm", "answered_at", "first_at", "key", "options", "rcv_isn", "refused_at", "retrans", "retries",
+        "route", "snd_wnd", "snt_isn", "sock", "ts_offset", "ts_recent", "window",
     )  # fmt: skip
 
     def __init__(self, sock: TcpSocket, key: Key, seg: Segment, options: Negotiated, route: Route, now: Ns) -> None:
         self.sock = sock
-        self.dev = sock.dev
         self.key = key
         self.options = options
         self.route = route
@@ -58,8 +62,9 @@ class HalfOpen:
         self.ts_recent = seg.tsval
         self.snt_isn = self.ts_offset = 0
         self.advmss = self.window = 0
-        self.retries = 0
-        self.answered_at = now
+        self.retries = self.retrans = 0
+        self.first_at = self.answered_at = now
+        self.refused_at: Ns = -1
         self.alarm: Alarm | None = None
 
 
@@ -132,10 +137,29 @@ class Handshakes:
         if half.retries >= self._ctx.sysctl.ipv4.tcp_synack_retries:
             self.forget(half)
             return
+        self._answer_again(half, now)
         half.retries += 1
+        self._set_alarm(half, now)
+
+    def _answer_again(self, half: HalfOpen, now: Ns) -> None:
+        """Mirrors tcp_rtx_synack()."""
+        half.retrans += 1
         self._answer(half, now=now)
+
+    @staticmethod
+    def _set_alarm(half: HalfOpen, now: Ns) -> None:
         assert half.alarm is not None
         half.alarm.set(now, min(TCP_TIMEOUT_INIT << half.retries, TCP_RTO_MAX))
+
+    @staticmethod
+    def _limited(half: HalfOpen, seg: Segment, now: Ns) -> bool:
+        """Tell whether an answer must wait. Mirrors tcp_oow_rate_limited()."""
+        if seg.payload and not seg.flags & TCPHDR_SYN:
+            return False
+        if half.refused_at >= 0 and now - half.refused_at < TCP_INVALID_RATELIMIT:
+            return True
+        half.refused_at = now
+        return False
 
     def forget(self, half: HalfOpen) -> None:
         """Drop a half-open connection."""
@@ -155,25 +179,33 @@ class Handshakes:
         seq = unwrap(seg.seq, half.rcv_isn)
         end = seq + seg.end - seg.seq
         flags = seg.flags & (TCPHDR_RST | TCPHDR_SYN | TCPHDR_ACK)
-        if seq == half.rcv_isn and flags == TCPHDR_SYN:
-            self._answer(half, now=now)
+        old = seg.tsval >= 0 and not self._stamp_ok(half, seg, now)
+        if seq == half.rcv_isn and flags == TCPHDR_SYN and not old:
+            if not self._limited(half, seg, now):
+                self._answer_again(half, now)
+                self._set_alarm(half, now)
             return ""
         if flags & TCPHDR_ACK and seg.ack != (half.snt_isn + 1) & 0xFFFFFFFF:
-            self._stateless.reset(seg, now=now, dev=half.dev)
+            self._stateless.reset(seg, now=now, sock=half.sock)
             return drop.TCP_INVALID_ACK_SEQUENCE
+        foreign = self._echo_is_foreign(half, seg)
         expected = half.rcv_isn + 1
-        old = half.options.timestamps and seg.tsval >= 0 and bool((seg.tsval - half.ts_recent) & 0x80000000)
-        if old or end < expected or seq > expected + half.window:
-            if not flags & TCPHDR_RST:
-                stamp = (timestamp(now, half.ts_offset), half.ts_recent) if half.options.timestamps else None
+        edge = expected + half.window
+        fits = seq == expected or (end > expected and seq < edge) or seq == end == edge
+        if old or foreign or not fits:
+            if not flags & TCPHDR_RST and not self._limited(half, seg, now):
+                stamp = (timestamp(now, half.ts_offset), half.ts_recent) if half.ts_recent > 0 else None
                 window = half.window >> half.options.rcv_wscale
-                self._stateless.acknowledge(seg.skb, half.snt_isn + 1, expected, window, stamp, now=now, dev=half.dev)
-            return drop.TCP_RFC7323_PAWS if old else drop.TCP_OVERWINDOW
+                self._stateless.acknowledge(
+                    seg.skb, half.snt_isn + 1, expected, window, stamp,
+                    now=now, dev=None, mark=half.sock.mark, tos=seg.skb.tos,
+                )  # fmt: skip
+            return drop.TCP_RFC7323_PAWS if old else drop.TCP_RFC7323_TSECR if foreign else drop.TCP_OVERWINDOW
         if seq == half.rcv_isn:
             flags &= ~TCPHDR_SYN
         if flags & (TCPHDR_RST | TCPHDR_SYN):
             if not flags & TCPHDR_RST:
-                self._stateless.reset(seg, now=now, dev=half.dev)
+                self._stateless.reset(seg, now=now, sock=half.sock)
             self.forget(half)
             return drop.TCP_INVALID_SYN if flags & TCPHDR_SYN else ""
         if not flags & TCPHDR_ACK:
@@ -182,6 +214,22 @@ class Handshakes:
         if listener is None or len(listener.queue) > listener.backlog:
             return drop.SOCKET_BACKLOG
         return self._open(half, seg, now=now)
+
+    @staticmethod
+    def _stamp_ok(half: HalfOpen, seg: Segment, now: Ns) -> bool:
+        """Judge a stamp; when the SYN's came is estimated from the time-out. Mirrors tcp_paws_reject()."""
+        heard_at = now - min(TCP_TIMEOUT_INIT << half.retries, TCP_RTO_MAX)
+        if paws_ok(half.ts_recent, heard_at, seg.tsval, 0, now):
+            return True
+        return bool(seg.flags & TCPHDR_RST) and now - heard_at >= TCP_PAWS_MSL
+
+    @staticmethod
+    def _echo_is_foreign(half: HalfOpen, seg: Segment) -> bool:
+        """Tell whether a segment echoes a stamp that no SYN-ACK had. Source: tcp_check_req(), tsecr_reject."""
+        if not half.options.timestamps or seg.tsval < 0 or not seg.tsecr:
+            return False
+        first, last = timestamp(half.first_at, half.ts_offset), timestamp(half.answered_at, half.ts_offset)
+        return (seg.tsecr - first) & 0xFFFFFFFF > (last - first) & 0xFFFFFFFF
 
     def _open(self, half: HalfOpen, seg: Segment, *, now: Ns) -> TcpSocket:
         """Make the socket of a completed handshake, in SYN_RECV. Mirrors tcp_create_openreq_child()."""
@@ -203,8 +251,10 @@ class Handshakes:
         sock.advmss = half.advmss
         sock.snd_wnd = sock.max_window = half.snd_wnd
         sock.snd_wl1 = half.rcv_isn
-        sock.total_retrans = half.retries
-        sock.synack_at = half.answered_at if not half.retries else -1
+        sock.total_retrans = half.retrans
+        sock.synack_at = half.first_at if not half.retrans else -1
+        if half.retries:
+            sock.cc.undo, sock.retrans_at = True, half.first_at
         ctx.output.sync_mss(sock)
         rcv = sock.rcv
         if parent.rcv.locked:

@@ -22,6 +22,9 @@ RCV_WSCALE = 7
 TCP_PAWS_WRAP: Ns = 2147 * NS_PER_S
 """How long a stamp is compared with: INT_MAX microseconds, 24 days before 6.7. Source: include/net/tcp.h."""
 
+TCP_PAWS_MSL: Ns = 60 * NS_PER_S
+"""After how long without a stamp a reset's is not compared any more."""
+
 _ALIGNED_TIMESTAMP = b"\x01\x01\x08\x0a"
 
 

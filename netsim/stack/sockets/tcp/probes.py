@@ -14,7 +14,7 @@ from netsim.stack.sockets.tcp.socket import TIMER_LOSS_PROBE, TIMER_NONE, TcpSoc
 from netsim.units import NS_PER_MS, NS_PER_US, Ns
 from netsim.wire.tcp import TCPHDR_ACK
 
-TCP_TIMEOUT_MIN: Ns = 2 * NS_PER_MS
+TCP_TIMEOUT_MIN_US: Ns = 2 * NS_PER_MS
 """Added to a timer that is made of a measured time. Source: TCP_TIMEOUT_MIN_US, include/net/tcp.h (6.8 and later)."""
 
 
@@ -31,7 +31,7 @@ class Probes:
             return False
         if sock.rtt.srtt8_us:
             delay = sock.rtt.srtt8_us // 4 * NS_PER_US
-            delay += TCP_RTO_MIN if rtx.packets_out == 1 else TCP_TIMEOUT_MIN
+            delay += TCP_RTO_MIN if rtx.packets_out == 1 else TCP_TIMEOUT_MIN_US
         else:
             delay = TCP_TIMEOUT_INIT
         first = rtx.first()

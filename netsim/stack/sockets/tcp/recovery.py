@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from netsim.stack.sockets.tcp.context import TcpContext
 from netsim.stack.sockets.tcp.options import timestamp
-from netsim.stack.sockets.tcp.probes import TCP_TIMEOUT_MIN
+from netsim.stack.sockets.tcp.probes import TCP_TIMEOUT_MIN_US
 from netsim.stack.sockets.tcp.rack import TCP_RACK_RECOVERY_THRESH
 from netsim.stack.sockets.tcp.reno import (
     CA_CWR,
@@ -164,7 +164,7 @@ class Recovery:
         rtx.rack.advanced = False
         found, wait = rtx.detect_loss(now, self._reordering_window(sock))
         if wait:
-            self._ctx.output.arm(sock, TIMER_REORDER, min(wait + TCP_TIMEOUT_MIN, sock.rtt.rto), now=now)
+            self._ctx.output.arm(sock, TIMER_REORDER, min(wait + TCP_TIMEOUT_MIN_US, sock.rtt.rto), now=now)
         return found, bool(wait)
 
     @staticmethod

@@ -11,6 +11,8 @@ from netsim.units import NS_PER_S, NS_PER_US, Ns
 
 TCP_TIMEOUT_INIT = 1_000_000_000
 """First time-out of a SYN, in Ns: 1 s. Source: RFC 6298 section 2.1; include/net/tcp.h."""
+TCP_TIMEOUT_MIN: Ns = 2 * JIFFY
+"""Lower bound of some timers: two jiffies."""
 TCP_RTO_MIN = 200_000_000
 """Lower bound of the variance part, in Ns: 200 ms (RFC 6298 asks for 1 s)."""
 TCP_RTO_MAX = 120_000_000_000

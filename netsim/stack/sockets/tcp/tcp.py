@@ -31,6 +31,7 @@ from netsim.stack.requests import DONE, Done, Socket
 from netsim.stack.skb import IPPROTO_TCP, Skb
 from netsim.stack.sockets.ports import Confirmation, Endings, Sender
 from netsim.stack.sockets.tcp import sndbuf
+from netsim.stack.sockets.tcp.accept import Acceptance
 from netsim.stack.sockets.tcp.ack import AckInput
 from netsim.stack.sockets.tcp.context import TcpContext
 from netsim.stack.sockets.tcp.data import DataInput
@@ -63,6 +64,7 @@ from netsim.stack.sockets.tcp.state import (
     move,
 )
 from netsim.stack.sockets.tcp.timers import TcpClock
+from netsim.stack.sockets.tcp.timewait import Resting
 from netsim.stack.sysctl import Sysctl
 from netsim.stack.timers import Timers
 from netsim.units import NS_PER_S, Ns
@@ -86,7 +88,9 @@ class Tcp:
         stateless = Stateless(ctx)
         self._data = DataInput(ctx)
         self._handshakes = Handshakes(ctx, stateless)
-        self._input = TcpInput(ctx, self._handshakes, stateless, self._data)
+        acceptance = Acceptance(ctx, self._data)
+        self._resting = Resting(ctx, self._handshakes, stateless, acceptance)
+        self._input = TcpInput(ctx, self._handshakes, stateless, self._data, acceptance, self._resting)
         self._icmp = IcmpInput(ctx, self._handshakes)
 
     def deliver(self, skb: Skb, *, now: Ns) -> None:
@@ -284,7 +288,7 @@ class Tcp:
                 ctx.output.send_reset(sock, now=now)
             ctx.done(sock, ABORT)
         elif sock.state == TCP_FIN_WAIT2:
-            self._input.wait_for_fin(sock, now)
+            self._resting.wait_for_fin(sock, now)
         else:
             self._send_fin(sock, now)
         return DONE

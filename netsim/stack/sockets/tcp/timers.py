@@ -10,9 +10,8 @@ tcp_keepalive_timer(), tcp_delack_timer_handler(); tcp_orphan_retries() (6.x); R
 from __future__ import annotations
 
 from netsim.stack.errno import ETIMEDOUT
-from netsim.stack.sockets.tcp.alarm import JIFFY
 from netsim.stack.sockets.tcp.context import TcpContext
-from netsim.stack.sockets.tcp.rtt import TCP_RTO_MAX, TCP_RTO_MIN, TCP_TIMEOUT_INIT
+from netsim.stack.sockets.tcp.rtt import TCP_RTO_MAX, TCP_RTO_MIN, TCP_TIMEOUT_INIT, TCP_TIMEOUT_MIN
 from netsim.stack.sockets.tcp.sent import Sent
 from netsim.stack.sockets.tcp.socket import (
     TCP_ATO_MIN,
@@ -177,7 +176,7 @@ class TcpClock:
         most = (TCP_RTO_MAX // TCP_RTO_MIN).bit_length()
         delay = min(base << min(sock.backoff, most), TCP_RTO_MAX)
         if sock.user_timeout and sock.probes_at >= 0:
-            delay = min(delay, max(2 * JIFFY, sock.user_timeout - (now - sock.probes_at)))
+            delay = min(delay, max(TCP_TIMEOUT_MIN, sock.user_timeout - (now - sock.probes_at)))
         return delay
 
     def _probe(self, sock: TcpSocket, now: Ns) -> None:

@@ -355,18 +355,28 @@ class Both:
 class Script:
     """A peer of host a that says what the test says, in numbers relative to both first ones; b hears nothing.
 
-    `round_trip` is how long its answer to the SYN takes. Its own stamps are milliseconds since 0, if `stamps`.
+    Its own stamps are milliseconds since 0, if `stamps`; it echoes the last stamp that was `heard`.
     """
 
-    def __init__(self, net, *, port=80, round_trip=50_000_000, window=65_535, stamps=False, **offered):
-        self.net, self.port, self.stamps = net, port, stamps
+    def __init__(self, net, *, port=80, ours=0, stamps=False):
+        self.net, self.port, self.ours, self.stamps = net, port, ours, stamps
+        self.isn = self.echo = 0
         net.fate = lambda n, seen: "lose"
-        self.sock = net.a.connect(net.b, port)
-        self.isn = self.sock.iss
-        self.echo = net.log[-1].options.timestamp[0] if stamps else 0
-        net.run(net.now + round_trip)
+
+    def called(self, **options):
+        """Let a call, and hear its SYN, which is not answered."""
+        self.sock = self.net.a.connect(self.net.b, self.port, **options)
+        self.ours, self.isn = self.sock.port, self.sock.iss
+        self.heard()
+        return self
+
+    def answer(self, *, round_trip=50_000_000, window=65_535, **offered):
+        """Let a call, and answer."""
+        self.called()
+        self.net.run(self.net.now + round_trip)
         self.say("S.", 0, 1, window, mss=1460, **offered)
-        net.log.clear()
+        self.net.log.clear()
+        return self
 
     def say(self, flags, seq, ack, window=65_535, payload=b"", *, tsval=None, tsecr=None, sack=(), **options):
         """Send a segment to a, now."""
@@ -379,7 +389,7 @@ class Script:
         opts = build_options(timestamp=stamp, sack=blocks, **options)
         a, b = self.net.a.addr, self.net.b.addr
         message = build_tcp(
-            b, a, self.port, self.sock.port, 1000 + seq, (self.isn + ack) & 0xFFFFFFFF, bits, window, payload, opts
+            b, a, self.port, self.ours, 1000 + seq, (self.isn + ack) & 0xFFFFFFFF, bits, window, payload, opts
         )
         self.net.a.receive(build_ipv4(b, a, 6, len(message)) + message, 1)
 
@@ -390,6 +400,8 @@ class Script:
         for seen in log:
             if self.stamps and seen.options.timestamp:
                 self.echo = seen.options.timestamp[0]
+            if seen.flags == "S.":
+                self.isn = int.from_bytes(seen.octets[24:28], "big")
         return [(s.flags, s.seq, s.size, (int.from_bytes(s.octets[28:32], "big") - 1000) & 0xFFFFFFFF) for s in log]
 
 

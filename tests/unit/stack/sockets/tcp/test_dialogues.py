@@ -17,7 +17,7 @@ def plain(make_net, script, *, control=CUBIC, **offered):
     net = make_net()
     net.a.sysctl.ipv4.tcp_timestamps = 0
     net.a.sysctl.ipv4.tcp_congestion_control = control
-    peer = script(net, **offered)
+    peer = script(net).answer(**offered)
     peer.heard()
     return net, peer, peer.sock
 
@@ -57,7 +57,7 @@ def test_a_duplicate_sack_that_names_more_than_was_sent_again_is_not_believed(ma
 def probed(make_net, script):
     """Write twice and let the probe of the tail go unanswered for a moment."""
     net = make_net()
-    peer = script(net, stamps=True, sack_permitted=True)
+    peer = script(net, stamps=True).answer(sack_permitted=True)
     sock = peer.sock
     net.a.tcp.option(sock, "nodelay", 1, now=net.now)
     net.a.write(sock, bytes(100))
