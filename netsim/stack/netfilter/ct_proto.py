@@ -1,6 +1,7 @@
 """What a packet of each protocol but TCP does to its connection: time-outs, ASSURED, and what is INVALID.
 
-A tracker's `packet` answers NF_ACCEPT, or minus the verdict for a packet that does not belong (-NF_ACCEPT: INVALID).
+A tracker's `packet` answers NF_ACCEPT, UNCOUNTED for a packet that passes and renews nothing, or minus the verdict for
+one that does not belong (-NF_ACCEPT: INVALID).
 Source: nf_conntrack_proto_udp.c, nf_conntrack_proto_icmp.c, nf_conntrack_proto_gre.c,
 nf_conntrack_proto_generic.c (6.x); linux-kernel 5.4, 5.6.
 """
@@ -23,6 +24,11 @@ from netsim.units import NS_PER_S, Ns
 from netsim.wire.checksum import checksum, pseudo_header
 from netsim.wire.icmp import REPLY_TYPE
 
+UNCOUNTED = 5
+"""What a tracker returns for a packet that passes with its connection and neither renews it nor counts in it.
+
+The kernel counts a packet where it renews its connection, and says NF_ACCEPT to both. Source: nf_ct_refresh_acct().
+"""
 INVALID = -NF_ACCEPT
 """What a tracker returns for a packet that passes without a connection."""
 
@@ -34,7 +40,7 @@ class Tracker(Protocol):
     """One protocol's part of connection tracking (struct nf_conntrack_l4proto)."""
 
     def packet(self, ct: Conntrack, skb: Skb, hook: int, now: Ns) -> int:
-        """Judge a packet and move its connection on: NF_ACCEPT, INVALID, or -NF_REPEAT."""
+        """Judge a packet and move its connection on: NF_ACCEPT, UNCOUNTED, INVALID, or -NF_REPEAT."""
         ...
 
     def can_early_drop(self, ct: Conntrack) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from netsim.errors import InternalError
 from netsim.stack.netfilter.conntrack import Conntrack, ConntrackTable
-from netsim.stack.netfilter.ct_proto import INVALID, transport_sum_is_bad
+from netsim.stack.netfilter.ct_proto import INVALID, UNCOUNTED, transport_sum_is_bad
 from netsim.stack.netfilter.ct_window import (
     IP_CT_EXP_CHALLENGE_ACK,
     IP_CT_TCP_FLAG_BE_LIBERAL,
@@ -148,11 +148,11 @@ class TcpTracker:
                     return REPEAT
                 if not self._resyncs(track, direction, segment):
                     self._annotate(track, direction, segment, old_state)
-                    return NF_ACCEPT
+                    return UNCOUNTED
                 old_state, new_state = TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_SYN_RECV
         elif new_state == TCP_CONNTRACK_TIME_WAIT:
             if self._challenge_ack(track, direction, segment, old_state):
-                return NF_ACCEPT
+                return UNCOUNTED
         elif new_state == TCP_CONNTRACK_SYN_SENT2:
             track.last_flags |= IP_CT_TCP_SIMULTANEOUS_OPEN
         elif new_state == TCP_CONNTRACK_SYN_RECV:
@@ -167,15 +167,14 @@ class TcpTracker:
             ack_offset = ct.seqadj.offset(not direction, segment.ack - 1 & U32) if ct.seqadj is not None else 0
             verdict = in_window(track, direction, segment, bool(self._conf.tcp_be_liberal), ack_offset)
             if verdict == NFCT_TCP_IGNORE:
-                return NF_ACCEPT
+                return UNCOUNTED
             if verdict != NFCT_TCP_ACCEPT:
                 self._handle_invalid(ct, track, direction, segment.index, now)
                 return INVALID
-        self._moved(ct, track, direction, segment, old_state, new_state, now)
-        return NF_ACCEPT
+        return self._moved(ct, track, direction, segment, old_state, new_state, now, skb)
 
     def repeat(self, ct: Conntrack, direction: int, octets: bytes, at: int, now: Ns) -> bool:
-        """Track the segment at `at` as `packet` would, if only windows and expiry can move, or do nothing: False.
+        """Track the segment at `at` as `packet` would, if only windows and expiry can move, or False: it has to.
 
         Such is an ACK of an ASSURED connection that is ESTABLISHED and stays so. Its checksum was looked at.
         """
@@ -185,11 +184,10 @@ class TcpTracker:
         segment = read_segment(octets, at)
         if segment is None or not is_plain_ack(segment.flags):
             return False
-        verdict = in_window(track, direction, segment, bool(self._conf.tcp_be_liberal), 0)
-        if verdict == NFCT_TCP_ACCEPT:
-            self._moved(ct, track, direction, segment, TCP_CONNTRACK_ESTABLISHED, TCP_CONNTRACK_ESTABLISHED, now)
-            return True
-        return verdict == NFCT_TCP_IGNORE
+        if in_window(track, direction, segment, bool(self._conf.tcp_be_liberal), 0) != NFCT_TCP_ACCEPT:
+            return False  # what it learnt it learns again, with the same result
+        self._moved(ct, track, direction, segment, TCP_CONNTRACK_ESTABLISHED, TCP_CONNTRACK_ESTABLISHED, now, None)
+        return True
 
     def _new(self, ct: Conntrack, segment: Segment) -> bool:
         """Begin a connection, by a SYN or in its middle; False when it may not. Source: tcp_new()."""
@@ -278,7 +276,7 @@ class TcpTracker:
         if old_state in CLOSING:
             return TCP_CONNTRACK_CLOSE, True  # the tuple may have been used again already
         peer = track.seen[not direction]
-        established = old_state == TCP_CONNTRACK_ESTABLISHED
+        established = old_state == TCP_CONNTRACK_ESTABLISHED and bool(ct.status & IPS_ASSURED)
         new_state = TCP_CONNTRACK_CLOSE
         if peer.flags & IP_CT_TCP_FLAG_MAXACK_SET and track.last_index != TCP_SYN_SET:
             if segment.seq == 0 and not established:
@@ -308,9 +306,10 @@ class TcpTracker:
         return new_state, False
 
     def _moved(
-        self, ct: Conntrack, track: TcpTrack, direction: int, segment: Segment, old_state: int, new_state: int, now: Ns
-    ) -> None:
-        """Set the state, and how long it lasts."""
+        self, ct: Conntrack, track: TcpTrack, direction: int, segment: Segment, old_state: int, new_state: int, now: Ns,
+        skb: Skb | None,
+    ) -> int:  # fmt: skip
+        """Set the state, and how long it lasts: NF_ACCEPT or, where the packet is not to be counted, UNCOUNTED."""
         index = segment.index
         track.last_index = index
         track.last_dir = direction
@@ -324,10 +323,12 @@ class TcpTracker:
         if not status & IPS_SEEN_REPLY:
             if index == TCP_RST_SET:
                 # "If only reply is a RST, we can consider ourselves not to have an established connection"
+                if skb is not None:
+                    self._table.account(ct, skb)
                 self._table.kill(ct, now)
-                return
+                return UNCOUNTED
             if index == TCP_SYN_SET and old_state == TCP_CONNTRACK_SYN_SENT:
-                return  # "do not renew timeout on SYN retransmit"
+                return UNCOUNTED  # "do not renew timeout on SYN retransmit"
             if new_state == TCP_CONNTRACK_ESTABLISHED:
                 timeout = min(timeout, self._conf.tcp_timeout_unacknowledged)
         elif (
@@ -338,6 +339,7 @@ class TcpTracker:
             ct.status |= IPS_ASSURED
             ct.events |= IPCT_ASSURED
         self._table.refresh(ct, timeout, now)
+        return NF_ACCEPT
 
     def _timeout(self, track: TcpTrack, index: int, state: int) -> Ns:
         """Return the life of an entry in `state`, capped while retransmissions or unacknowledged data hang."""

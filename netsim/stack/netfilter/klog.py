@@ -5,6 +5,8 @@ Source: net/netfilter/nf_log_syslog.c nf_log_ip_packet(), dump_ipv4_packet(), du
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from netsim.addr import BROADCAST_MAC, ip_str
 from netsim.stack.device import ETHER
 from netsim.stack.netfilter.hooks import NF_INET_PRE_ROUTING, HookContext
@@ -18,7 +20,16 @@ from netsim.stack.netfilter.rulespec import (
     VerdictTarget,
 )
 from netsim.stack.skb import PACKET_BROADCAST, Skb
-from netsim.wire.icmp import ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_REDIRECT, QUERY_TYPES, IcmpHeader, parse_icmp
+from netsim.wire.icmp import (
+    ICMP_DEST_UNREACH,
+    ICMP_ECHO,
+    ICMP_ECHOREPLY,
+    ICMP_FRAG_NEEDED,
+    ICMP_PARAMETERPROB,
+    ICMP_REDIRECT,
+    IcmpHeader,
+    parse_icmp,
+)
 from netsim.wire.ipv4 import (
     IP_CE,
     IP_DF,
@@ -41,6 +52,8 @@ XT_LOG_IPOPT = 0x04
 XT_LOG_UID = 0x08
 XT_LOG_MACDECODE = 0x20
 
+_REQUIRED = MappingProxyType({0: 4, 3: 28, 4: 28, 5: 28, 8: 4, 11: 28, 12: 28, 13: 20, 14: 20, 17: 12, 18: 12})
+"""Octets an ICMP message of a type has at least. Source: required_len[], dump_ipv4_packet()."""
 _TCP_FLAGS = ((0x80, "CWR"), (0x40, "ECE"), (0x20, "URG"), (0x10, "ACK"), (0x08, "PSH"), (0x04, "RST"), (0x02, "SYN"),
               (0x01, "FIN"))  # fmt: skip
 
@@ -93,8 +106,8 @@ def _mac(skb: Skb, ctx: HookContext) -> str:
     return f"{to.hex(':')}:{skb.src_mac.hex(':')}:08:00"
 
 
-def _packet(data: Octets, flags: int) -> str:
-    """Print an IP packet, or the part of one that an ICMP error quotes."""
+def _packet(data: Octets, flags: int, *, quoted: bool = False) -> str:
+    """Print an IP packet, or the part of one that an ICMP error quotes: "Only recurse once"."""
     if len(data) < IP_HLEN:
         return "TRUNCATED"
     ip = parse_ipv4(data)
@@ -113,7 +126,7 @@ def _packet(data: Octets, flags: int) -> str:
     if ip.protocol == IPPROTO_UDP:
         return line + _udp(data, ip.ihl, ip.offset)
     if ip.protocol == IPPROTO_ICMP:
-        return line + _icmp(data, ip.ihl, ip.offset, flags)
+        return line + _icmp(data, ip.ihl, ip.offset, flags, quoted=quoted)
     return f"{line}PROTO={ip.protocol} "
 
 
@@ -130,11 +143,13 @@ def _tcp(data: Octets, at: int, offset: int, flags: int) -> str:
     line = f"PROTO=TCP SPT={tcp.sport} DPT={tcp.dport} "
     if flags & XT_LOG_TCPSEQ:
         line += f"SEQ={tcp.seq} ACK={tcp.ack} "
-    line += f"WINDOW={tcp.window} RES=0x{data[at + 12] & 0x0F:02x} "
+    line += f"WINDOW={tcp.window} RES=0x{(data[at + 12] & 0x0E) << 2:02x} "
+    line += "AE " if data[at + 12] & 0x01 else ""
     line += "".join(f"{name} " for bit, name in _TCP_FLAGS if tcp.flags & bit)
     line += f"URGP={tcp.urg_ptr} "
-    if flags & XT_LOG_TCPOPT and TCP_HLEN < tcp.doff <= len(data) - at:
-        line += f"OPT ({option_octets(data, at).hex().upper()}) "
+    if flags & XT_LOG_TCPOPT and tcp.doff > TCP_HLEN:
+        whole = tcp.doff <= len(data) - at
+        line += f"OPT ({option_octets(data, at).hex().upper()}) " if whole else "OPT (TRUNCATED)"
     return line
 
 
@@ -147,19 +162,25 @@ def _udp(data: Octets, at: int, offset: int) -> str:
     return f"PROTO=UDP SPT={udp.sport} DPT={udp.dport} LEN={udp.length} "
 
 
-def _icmp(data: Octets, at: int, offset: int, flags: int) -> str:
+def _icmp(data: Octets, at: int, offset: int, flags: int, *, quoted: bool) -> str:
     if offset:
         return "PROTO=ICMP "
-    if len(data) < at + 8:
+    have = len(data) - at
+    if have < ICMP_HLEN:
         return "PROTO=ICMP " + _incomplete(data, at)
     icmp: IcmpHeader = parse_icmp(data, at)
     line = f"PROTO=ICMP TYPE={icmp.type} CODE={icmp.code} "
-    if icmp.type in QUERY_TYPES:
+    if have < _REQUIRED.get(icmp.type, 0):
+        return line + _incomplete(data, at)
+    if icmp.type in (ICMP_ECHO, ICMP_ECHOREPLY):
         return f"{line}ID={icmp.id} SEQ={icmp.seq} "
+    if icmp.type == ICMP_PARAMETERPROB:
+        return f"{line}PARAMETER={icmp.rest >> 24} "
     if icmp.is_error:
         if icmp.type == ICMP_REDIRECT:
             line += f"GATEWAY={ip_str(icmp.rest)} "
-        line += f"[{_packet(data[at + 8 :], flags)}] "
+        if not quoted:
+            line += f"[{_packet(data[at + ICMP_HLEN :], flags, quoted=True)}] "
         if icmp.type == ICMP_DEST_UNREACH and icmp.code == ICMP_FRAG_NEEDED:
             line += f"MTU={icmp.mtu} "
     return line

@@ -106,7 +106,7 @@ class Tracking:
             skb.ct = ct
             skb.ctinfo = ctinfo
             verdict = tracker.packet(ct, skb, hook, now)
-            if verdict == NF_ACCEPT:
+            if verdict > 0:
                 break
             skb.ct = None
             skb.ctinfo = 0
@@ -115,7 +115,7 @@ class Tracking:
         if ctinfo == IP_CT_ESTABLISHED_REPLY and not ct.status & IPS_SEEN_REPLY:
             ct.status |= IPS_SEEN_REPLY
             ct.events |= IPCT_REPLY
-        if ct.counters is not None:
+        if ct.counters is not None and verdict == NF_ACCEPT:
             self._table.account(ct, skb)
         return NF_ACCEPT
 
