@@ -9,7 +9,7 @@ import json
 import socket
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from netsim.addr import ip_str
 from netsim.errors import InternalError
@@ -26,8 +26,6 @@ from netsim.units import NS_PER_S, Ns
 from netsim.wire.frame import Frame
 
 T = TypeVar("T")
-Came = Callable[[int, "KernelBox", FrameOut], None]
-"""came(stamp, box, frame): a frame left an interface of a box."""
 
 CONF_DEFAULTS: Mapping[str, str] = MappingProxyType({
     "accept_redirects": "1", "accept_source_route": "0", "arp_accept": "0", "arp_announce": "0",
@@ -42,21 +40,44 @@ CONF_DEFAULTS: Mapping[str, str] = MappingProxyType({
 _NEIGH_DEFAULT = "net.ipv4.neigh.default."
 
 
-class Ports:
-    """The interfaces of a box as the world asks for them."""
+class HasCarrier(Protocol):
+    """An interface as the world asks for it."""
+
+    carrier: bool
+    link_header: bool
+
+
+P = TypeVar("P", bound=HasCarrier)
+
+
+class Ports(Generic[P]):
+    """The interfaces of a real box, by name."""
 
     def __init__(self) -> None:
-        self.by_name: dict[str, Port] = {}
+        self.by_name: dict[str, P] = {}
 
-    def named(self, dev: str) -> Port | None:
+    def named(self, dev: str) -> P | None:
         """Return an interface's port."""
         return self.by_name.get(dev)
 
 
 class NoTimers:
-    """What a node looks at to learn of nearer deadlines: a kernel box never has one."""
+    """What a node looks at to learn of nearer deadlines: a real box never has one."""
 
     armed = 0
+
+
+class RealBox(Protocol):
+    """What the world asks of a box that is not emulated, besides the port of `stack.Netns`, which it answers too."""
+
+    outbox: Outbox
+
+    def settled(self) -> bool:
+        """Tell whether its interfaces have heard of their carriers."""
+
+
+Came = Callable[[int, RealBox, FrameOut], None]
+"""came(stamp, box, frame): a frame left an interface of a box."""
 
 
 class KernelBox:
@@ -65,7 +86,7 @@ class KernelBox:
     def __init__(self, name: str, *, fabric: Fabric, reactor: Reactor, wants: set[type], came: Came) -> None:
         self.name = name
         self.outbox = Outbox(wants)
-        self.interfaces = Ports()
+        self.interfaces: Ports[Port] = Ports()
         self.timers = NoTimers()
         self.namespace = Namespace(name)
         self.templates: dict[str, str] = {}

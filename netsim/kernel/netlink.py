@@ -18,6 +18,8 @@ NETLINK_ROUTE = 0
 NETLINK_NETFILTER = 12
 NLM_F_REQUEST = 1
 NLM_F_DUMP = 0x300
+NLM_F_EXCL = 0x200
+NLM_F_CREATE = 0x400
 NLMSG_ERROR = 2
 NLMSG_DONE = 3
 RTM_NEWROUTE = 24
@@ -64,19 +66,21 @@ _NDMSG = Struct("=BxxxiHBB")
 _RTMSG = Struct("=BBBBBBBBI")
 _ATTR = Struct("=HH")
 _U32 = Struct("=I")
+_NFGENMSG = 4
+"""Length of struct nfgenmsg, which comes before the attributes of a message of netfilter's."""
 _BIG16 = Struct("!H")
 
 Attributes = dict[int, bytes]
 
 
-def messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Cut what a netlink socket gave into (type, body)."""
+def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Cut what a netlink socket gave into (type, flags, body)."""
     at = 0
     while at + _HEADER.size <= len(data):
-        length, kind, _, _, _ = _HEADER.unpack_from(data, at)
+        length, kind, flags, _, _ = _HEADER.unpack_from(data, at)
         if length < _HEADER.size:
             return
-        yield kind, data[at + _HEADER.size : at + length]
+        yield kind, flags, data[at + _HEADER.size : at + length]
         at += (length + 3) & ~3
 
 
@@ -116,7 +120,7 @@ def dump_neighbours(sock: socket.socket) -> list[Neighbour]:
     sock.send(_request(RTM_GETNEIGH, NLM_F_DUMP, _NDMSG.pack(socket.AF_INET, 0, 0, 0, 0)))
     out: list[Neighbour] = []
     while True:
-        for kind, body in messages(sock.recv(1 << 16)):
+        for kind, _, body in messages(sock.recv(1 << 16)):
             if kind == NLMSG_DONE:
                 return out
             if kind == NLMSG_ERROR:
@@ -146,7 +150,7 @@ def source_towards(
     if mark:
         body += _attribute(RTA_MARK, _U32.pack(mark))
     sock.send(_request(RTM_GETROUTE, 0, body))
-    for kind, answer in messages(sock.recv(1 << 16)):
+    for kind, _, answer in messages(sock.recv(1 << 16)):
         if kind == RTM_NEWROUTE:
             source = attributes(answer, _RTMSG.size).get(RTA_PREFSRC, b"")
             return int.from_bytes(source, "big")
@@ -195,18 +199,15 @@ def subscribe_conntrack(sock: socket.socket) -> None:
 
 def read_connections(data: bytes) -> Iterator[Connection]:
     """Read the events in what a conntrack socket gave. NEW and UPDATE share a message type and differ by flags."""
-    at = 0
-    while at + _HEADER.size <= len(data):
-        length, kind, flags, _, _ = _HEADER.unpack_from(data, at)
-        if length < _HEADER.size:
-            return
-        if kind in (IPCTNL_MSG_CT_NEW, IPCTNL_MSG_CT_DELETE):
-            given = attributes(data[at : at + length], _HEADER.size + 4)
-            event = "DESTROY" if kind == IPCTNL_MSG_CT_DELETE else "NEW" if flags & 0x600 else "UPDATE"
-            if CTA_TUPLE_ORIG in given and CTA_TUPLE_REPLY in given:
-                status = int.from_bytes(given.get(CTA_STATUS, b""), "big")
-                yield Connection(event, _tuple(given[CTA_TUPLE_ORIG]), _tuple(given[CTA_TUPLE_REPLY]), status)
-        at += (length + 3) & ~3
+    for kind, flags, body in messages(data):
+        if kind not in (IPCTNL_MSG_CT_NEW, IPCTNL_MSG_CT_DELETE):
+            continue
+        given = attributes(body, _NFGENMSG)
+        if CTA_TUPLE_ORIG in given and CTA_TUPLE_REPLY in given:
+            anew = flags & (NLM_F_CREATE | NLM_F_EXCL)
+            event = "DESTROY" if kind == IPCTNL_MSG_CT_DELETE else "NEW" if anew else "UPDATE"
+            status = int.from_bytes(given.get(CTA_STATUS, b""), "big")
+            yield Connection(event, _tuple(given[CTA_TUPLE_ORIG]), _tuple(given[CTA_TUPLE_REPLY]), status)
 
 
 def _tuple(data: bytes) -> Tuple:

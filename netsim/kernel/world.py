@@ -8,37 +8,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import cast
 
-from netsim.kernel.box import KernelBox
+from netsim.kernel.box import KernelBox, RealBox
 from netsim.kernel.fabric import Fabric
 from netsim.kernel.lateness import Lateness
 from netsim.kernel.program import Program
 from netsim.kernel.reactor import Reactor
+from netsim.kernel.ticks import Ticks, read_ticks
 from netsim.kernel.watch import Watcher
-from netsim.kernel.wheel import Ticks, read_ticks
 from netsim.seeds import Seed
 from netsim.shell.tool import CommandResult
 from netsim.sim.clock import STEP
 from netsim.sim.node import NO_POWER, Node
 from netsim.sim.world import World
 from netsim.stack.netns import Netns
-from netsim.stack.outbox import FrameOut, Outbox
+from netsim.stack.outbox import FrameOut
 from netsim.stack.profile import Profile
 from netsim.trace.records import CommandRun
 from netsim.units import NS_PER_MS, NS_PER_S, Ns
 
 PATIENCE: Ns = 20 * NS_PER_S
 """How long a command may run; then it is ended, as nothing in a scenario waits longer."""
-
-
-class RealBox(Protocol):
-    """What the world asks of a box that is not emulated."""
-
-    outbox: Outbox
-
-    def settled(self) -> bool:
-        """Tell whether its interfaces have heard of their carriers."""
 
 
 class KernelNode(Node):

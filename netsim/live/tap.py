@@ -16,7 +16,7 @@ from struct import Struct
 from typing import TypeVar, cast
 
 from netsim.errors import Skipped
-from netsim.kernel.box import NoTimers
+from netsim.kernel.box import NoTimers, Ports
 from netsim.kernel.world import KernelWorld
 from netsim.shell.tool import CommandResult
 from netsim.sim.node import Node
@@ -66,24 +66,13 @@ class TapPort:
         self.link_header = True
 
 
-class TapInterfaces:
-    """The interfaces of a box behind a tap: one."""
-
-    def __init__(self, dev: str) -> None:
-        self._dev = dev
-        self.port = TapPort()
-
-    def named(self, dev: str) -> TapPort | None:
-        """Return an interface's port."""
-        return self.port if dev == self._dev else None
-
-
 class TapBox:
     """Answers the port of `stack.Netns`: frames and carriers pass, set-up is the person's own and taken as done."""
 
     def __init__(self, name: str, tap: str, dev: str, world: KernelWorld) -> None:
         self.outbox = Outbox(world.bus.wanted)
-        self.interfaces = TapInterfaces(dev)
+        self.interfaces: Ports[TapPort] = Ports()
+        self.interfaces.by_name[dev] = TapPort()
         self.timers = NoTimers()
         self.name = name
         self._tap = tap
@@ -138,9 +127,10 @@ class TapBox:
 
     def carrier(self, device: str, up: bool, *, now: Ns) -> None:
         """Give the device its carrier, or take it."""
-        if device != self._dev:
+        port = self.interfaces.named(device)
+        if port is None:
             return
-        self.interfaces.port.carrier = up
+        port.carrier = up
         try:
             fcntl.ioctl(self._fd, TUNSETCARRIER, _INT.pack(int(up)))
         except OSError as error:

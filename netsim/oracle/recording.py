@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from netsim.errors import ConfigError, Problem, Skipped
 from netsim.files import write_bytes
-from netsim.kernel.wheel import Ticks
+from netsim.kernel.ticks import Ticks
 from netsim.oracle.compare import Run
 from netsim.scenario.model import Scenario
 from netsim.scenario.result import Result
@@ -86,9 +86,12 @@ def _ticks(tick: int, count: int, at: int) -> Ticks:
 
 
 def fingerprint(scenario: Scenario) -> str:
-    """Return what two wordings of a scenario have in common exactly when they ask the same."""
+    """Return what two wordings of a scenario have in common exactly when they ask the same of a kernel.
+
+    What is drawn and listed of a run is no part of that, nor which nodes another command takes for real ones.
+    """
     asked = (
-        scenario.model_dump(mode="json", exclude_defaults=True, exclude={"topology", "about"}),
+        scenario.model_dump(mode="json", exclude_defaults=True, exclude={"topology", "about", "live", "observe"}),
         scenario.effective_topology().model_dump(mode="json", exclude_defaults=True),
     )
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]

@@ -12,11 +12,11 @@ from typing import Any
 from netsim.errors import Skipped
 from netsim.kernel.lab import KernelLab
 from netsim.kernel.probe import require
-from netsim.kernel.wheel import WheelTimers
 from netsim.lab import Lab
 from netsim.oracle.compare import COMPARED, Comparison, Run, compare
 from netsim.oracle.obstacles import obstacles
 from netsim.oracle.recording import Draws, Recording, fingerprint, this_kernel, versions
+from netsim.oracle.wheel import WheelTimers
 from netsim.scenario.expectations import RepeatableExpectation
 from netsim.scenario.model import Scenario
 from netsim.scenario.runner import locate_refusal, run_scenario

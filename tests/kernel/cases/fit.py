@@ -91,7 +91,7 @@ def tries(case: Case) -> list[tuple[int, Row]]:
 
 
 def fires(start: float, length: int, phase: int) -> float:
-    """When a timer of `length` jiffies armed at `start` fires. See netsim.kernel.wheel."""
+    """When a timer of `length` jiffies armed at `start` fires. See netsim.kernel.ticks."""
     expires, grain = int((start + phase) // JIFFY) + length, 1
     while length >= 63 * grain:
         grain *= 8

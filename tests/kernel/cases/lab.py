@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from netsim.kernel.wheel import Ticks, WheelTimers
+from netsim.kernel.ticks import Ticks
 from netsim.lab import Lab
+from netsim.oracle.wheel import WheelTimers
 from netsim.seeds import Seed
 from netsim.sim import failures
 from netsim.sim.clock import STEP

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from netsim.errors import ConfigError, Skipped
-from netsim.kernel.wheel import Ticks
+from netsim.kernel.ticks import Ticks
 from netsim.oracle.compare import Run
 from netsim.oracle.recording import Draws, Recording, fingerprint, load_recording, save
 from netsim.oracle.referee import against, run_emulated
@@ -71,6 +71,8 @@ def test_a_recording_of_another_wording_is_a_skip(tmp_path, recording):
     save(recording, tmp_path, "pair")
     file = tmp_path / "pair.yaml"
     file.write_text("# a comment makes no difference\n" + CASE)
+    load_recording(tmp_path, "pair", load(file))
+    file.write_text(CASE + "live: {b: {namespace: auto}}\nobserve: {plot: [timeline], bin: 1s}\n")
     load_recording(tmp_path, "pair", load(file))
     file.write_text(CASE.replace("200ms", "250ms"))
     with pytest.raises(Skipped, match="recorded of another wording of the scenario: record it again"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from netsim.kernel.wheel import Ticks, WheelTimers
+from netsim.kernel.ticks import Ticks
+from netsim.oracle.wheel import WheelTimers
 from netsim.oracle.windows import SLACK, Window
 from netsim.units import ms, sec
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from netsim.kernel.wheel import Ticks, WheelTimers
+from netsim.kernel.ticks import Ticks
+from netsim.oracle.wheel import WheelTimers
 from netsim.units import ms
 
 

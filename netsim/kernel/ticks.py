@@ -1,8 +1,7 @@
-"""The kernel's timer wheel, for the emulated side of a comparison: timers as late as this kernel's, to the tick.
+"""Where the kernel's ticks stand in a world's time, and with them when its timers go off.
 
 A timer is filed under a bucket that is the coarser the further away it is, and fires with its bucket: never early, late
-by up to an eighth. Which bucket depends on where the kernel's tick counter stands, which can be read. With it both
-sides fire in the same tick, and what follows from a timer meets the same packets.
+by up to an eighth. Which bucket depends on where the kernel's tick counter stands, which can be read.
 
 Source: kernel/time/timer.c, calc_wheel_index(), calc_index(); 64 buckets a level, 8 times coarser each.
 """
@@ -12,16 +11,13 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from heapq import heappush
 from pathlib import Path
 
-from netsim.stack.timers import Callback, Timer, Timers
 from netsim.units import NS_PER_S, Ns
 
 CLOCK_REALTIME_COARSE = 5
 """The clock that stands still between ticks."""
 LEVEL_START = 63
-ORDER = 1 << 40
 LEVEL_FACTOR = 8
 _JIFFIES = re.compile(r"^jiffies: (\d+)", re.MULTILINE)
 
@@ -64,36 +60,3 @@ def read_ticks(origin: int) -> Ticks | None:
             tick = round(time.clock_getres(CLOCK_REALTIME_COARSE) * NS_PER_S)
             return Ticks(tick=tick, count=int(found.group(1)), at=began - origin)
     return None
-
-
-class WheelTimers(Timers):
-    """The deadlines of a box that has the wheel.
-
-    Of the timers of one tick the coarser buckets go first, and of one bucket the timer that was set last: a bucket is a
-    list that is added to at its head. Source: collect_expired_timers(), __run_timers(), enqueue_timer().
-    """
-
-    __slots__ = ("ticks",)
-
-    def __init__(self, ticks: Ticks) -> None:
-        super().__init__()
-        self.ticks = ticks
-
-    def arm(self, at: Ns, fn: Callback) -> Timer:
-        """Call `fn` when the timer's bucket is due; it is told that instant.
-
-        `seen` may be a nanosecond early: a box that takes a frame has run its deadlines to just before it.
-        """
-        fires, grain = self.ticks.fires(self.seen, max(0, at - self.seen - 1))
-        timer = Timer(fires, fn)
-        self.armed += 1
-        heappush(self.heap, (fires, -grain * ORDER - self.armed, timer))
-        return timer
-
-    def file(self, at: Ns, fn: Callback) -> Timer:
-        """Call `fn` at an instant that `wheel` gave."""
-        return super().arm(at, fn)
-
-    def wheel(self, now: Ns, delay: Ns) -> Ns:
-        """Return when a timer set at `now` for `delay` fires."""
-        return self.ticks.fires(now, delay)[0]
