@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from errno import EDQUOT, EFBIG, ENOSPC
 
 from netsim.errors import ConfigError, NetsimError
@@ -20,8 +21,6 @@ _NO_ROOM = (ENOSPC, EDQUOT, EFBIG)  # where output goes is the person's choice, 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit with its status."""
-    from netsim.cli.app import app
-
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
     args = [arg for arg in args if arg != "--debug"]
@@ -35,15 +34,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     out = sys.stdout
     kept = signal.signal(signal.SIGTERM, end)
     try:
+        from netsim.cli.app import app  # a fifth of a second in which a person may press Ctrl-C
+
         app(args=args, prog_name="netsim")
     except SystemExit as done:
         if sys.stdout is not out:  # typer puts a quiet one in its place when the reader went away: no failure of ours
             sys.exit(0)
         if _untold(done):
-            print("netsim: interrupted", file=sys.stderr)
+            _say("netsim: interrupted")
         sys.exit(_SIGNALLED + ended[0] if ended else done.code)
     except KeyboardInterrupt:
-        print("netsim: interrupted", file=sys.stderr)
+        _say("netsim: interrupted")
         sys.exit(_SIGNALLED + (ended[0] if ended else signal.SIGINT))
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away: nobody is left to tell
@@ -64,17 +65,21 @@ def _untold(done: SystemExit) -> bool:
 
 def _tell(error: Exception) -> int:
     """Say on standard error what went wrong and whose fault it is; return the exit status."""
-    if isinstance(error, ConfigError):
-        print(error, file=sys.stderr)
-        return error.exit_code
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        print(f"netsim: cannot write: {error.strerror}", file=sys.stderr)
+        _say(f"netsim: cannot write: {error.strerror}")
         return 2
-    if isinstance(error, NetsimError):
-        print(f"netsim: {error}", file=sys.stderr)
-    else:
-        print(f"netsim: a bug in netsim: {type(error).__name__}: {error}", file=sys.stderr)
     code = error.exit_code if isinstance(error, NetsimError) else 3
+    if isinstance(error, ConfigError):
+        _say(str(error))
+    elif isinstance(error, NetsimError):
+        _say(f"netsim: {error}")
+    else:
+        _say(f"netsim: a bug in netsim: {type(error).__name__}: {error}")
     if code == 3:
-        print("netsim: please report it with the traceback that the same command prints with --debug", file=sys.stderr)
+        _say("netsim: please report it with the traceback that the same command prints with --debug")
     return code
+
+
+def _say(text: str) -> None:
+    with suppress(BrokenPipeError):  # nobody listens any more: the exit status tells
+        print(text, file=sys.stderr)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from netsim.cli.options import Json, Seed, Settings, instant, settings
+
+if TYPE_CHECKING:
+    from netsim.scenario.model import Scenario
 
 
 def explain(
@@ -60,6 +63,7 @@ def explain(
         if neigh:
             node, dst, dev = _neighbour(neigh)
             known_node(scenario, node)
+            _known_device(scenario, node, dev)
             found = explanation.explain_neigh(scenario, node, dst, dev, at=when, progress=bar)
         elif decision is not None:
             node, told = _decision(decision, scenario.duration)
@@ -105,6 +109,17 @@ def _neighbour(text: str) -> tuple[str, str, str]:
     except ValueError as error:
         raise ConfigError(Problem("--neigh", 0, 0, "", str(error), 'as "router 10.0.1.1 dev wan0"')) from error
     return node, dst, dev
+
+
+def _known_device(scenario: Scenario, node: str, dev: str) -> None:
+    """Raise ConfigError unless the node has this interface, or commands may make it."""
+    from netsim.errors import ConfigError, Problem
+    from netsim.scenario.check import Context
+    from netsim.scenario.words import did_you_mean
+
+    known = None if scenario.origin is None else Context(scenario.origin, []).devices(node)
+    if known is not None and dev not in known:
+        raise ConfigError(Problem("--neigh", 0, 0, "", f'{node} has no interface "{dev}"', did_you_mean(dev, known)))
 
 
 def _decision(text: str, end: int) -> tuple[str, int | None]:

@@ -32,6 +32,7 @@ def plot(
     """
     from pathlib import Path
 
+    from netsim.errors import ConfigError, Problem
     from netsim.scenario.plots import save_plots
     from netsim.scenario.result import Result
 
@@ -49,5 +50,9 @@ def plot(
     else:
         result = Result.load(path)
         folder = Path(out) if out else path if path.is_dir() else path.parent
-    for file in save_plots(result, folder, tuple(plots or ())):
+    try:
+        files = save_plots(result, folder, tuple(plots or ()))
+    except OSError as error:
+        raise ConfigError(Problem("--out", 0, 0, "", f"{folder} cannot be written: {error.strerror}")) from error
+    for file in files:
         typer.echo(str(file))

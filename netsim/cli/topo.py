@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _FILE = Annotated[str, typer.Argument(help="Topology or scenario file: .yaml, .graphml, .gml, .json.", metavar="FILE")]
 
+_SUFFIXES = (".yaml", ".yml", ".graphml", ".gml", ".json")
+
 
 def topo() -> typer.Typer:
     """Build the group of topology commands."""
@@ -41,7 +43,9 @@ def list_(
 
     found: list[dict[str, Any]] = []  # Any: JSON values
     for path in [Path(each) for each in paths or ["topologies"]]:
-        for file in sorted(path.glob("*.*")) if path.is_dir() else [path]:
+        for file in (
+            sorted(each for each in path.iterdir() if each.suffix.lower() in _SUFFIXES) if path.is_dir() else [path]
+        ):
             topology = load_topology(file)
             found.append({
                 "file": str(file), "name": topology.name, "nodes": len(topology.nodes), "links": len(topology.links),

@@ -78,6 +78,12 @@ def _check(files: list[str], memory: Memory) -> None:
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice and (memory.record or memory.against):
         raise ConfigError(Problem("--record", 0, 0, "", f"two files are named {twice[0]}", "recordings go by name"))
+    if memory.record is not None:
+        try:
+            memory.record.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            what = f"{memory.record} cannot be written: {error.strerror}"
+            raise ConfigError(Problem("--record", 0, 0, "", what)) from error
 
 
 def _need_kernel(files: list[str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netsim.errors import ConfigError, Problem
-from netsim.files import LONGEST_OF_OURS, read_bytes
+from netsim.files import LONGEST_OF_OURS, Unreadable, read_bytes
 
 if TYPE_CHECKING:
     from netsim.observe.plot import Figure
@@ -140,6 +140,8 @@ class Result:
             return cls.from_dict(data)
         except OSError as error:
             raise ConfigError(Problem(str(file), 0, 0, "", f"cannot be read: {error.strerror}")) from error
+        except Unreadable as error:
+            raise ConfigError(Problem(str(file), 0, 0, "", str(error))) from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigError(Problem(str(file), 0, 0, "", f"not a result of netsim run: {error}")) from error
 

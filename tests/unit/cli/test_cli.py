@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -251,3 +252,26 @@ def test_a_file_of_the_run_whose_name_is_taken_by_a_folder_is_told(cli, tmp_path
     (tmp_path / "o" / "trace.jsonl" / "mine").mkdir(parents=True)
     code, _, err = cli("run", "x.yaml", "--out", "o")
     assert (code, err) == (2, "--out: o cannot be written: Is a directory\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("plot", "x.yaml", "--out", "x.yaml"), "--out: x.yaml cannot be written: File exists\n"),
+        (("plot", "pipe"), "pipe: is a device or a pipe, not a file\n"),
+        (("verify", "x.yaml", "--record", "x.yaml"), "--record: x.yaml cannot be written: File exists\n"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_read_or_written_is_one_line_and_status_2(cli, tmp_path, words, said):
+    (tmp_path / "x.yaml").write_text(GOOD)
+    os.mkfifo(tmp_path / "pipe")
+    assert cli(*words) == (2, "", said)
+
+
+def test_topo_list_takes_the_topologies_of_a_folder_and_nothing_else(cli, tmp_path):
+    two = (ROOT / "topologies" / "two-isps.yaml").read_text()
+    for name, text in (("b.yaml", two), ("a.yml", two), ("README.md", "# not one"), ("a.png", "nor this")):
+        (tmp_path / name).write_text(text)
+    code, out, err = cli("topo", "list", ".")
+    assert (code, [line.split()[0] for line in out.splitlines()], err) == (0, ["a.yml", "b.yaml"], "")

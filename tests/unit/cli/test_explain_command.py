@@ -84,6 +84,7 @@ def test_a_decision_is_told_with_its_candidates(cli):
         (("--filter", "tcp"), "--packet: 1: there is no such packet in this run (none of them is sent)"),
         (("--neigh", "a eth0"), "--neigh: 'a eth0' does not name a neighbour (as \"router 10.0.1.1 dev wan0\")"),
         (("--neigh", "b 10.0.0.2 dev eth0"), 'NODE: no node "b" (there are: a, r, isp1, isp2)'),
+        (("--neigh", "a 10.0.0.2 dev eth9"), '--neigh: a has no interface "eth9" (did you mean "eth0"?)'),
         (("--neigh", "a 10.0.0.2 dev eth0", "--packet", "1"), "explain: --neigh goes with --at alone"),
         (("--decision", "r soon"), '--decision: "r soon" cannot be read (as "router at 96s")'),
         (("--decision", "a at 1s"), "--decision: no decision with a choice on a from there on"),

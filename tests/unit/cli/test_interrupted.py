@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pytest
 
@@ -73,3 +74,26 @@ def test_plots_that_are_interrupted_leave_the_result_and_none_of_an_earlier_run(
         "notes.txt", "result.json", "trace.jsonl"
     ]  # fmt: skip
     assert "twice: all 2 expectations hold" in out
+
+
+def test_ctrl_c_while_the_program_is_read_is_told_like_any_other(twice, monkeypatch):
+    class Interrupting:
+        def find_spec(self, name, path=None, target=None):
+            if name == "netsim.cli.app":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "netsim.cli.app", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    assert twice("check", "x.yaml") == (130, "", "netsim: interrupted\n")
+
+
+def test_a_mistake_that_nobody_listens_to_still_has_its_status(twice, monkeypatch):
+    class Gone:
+        def write(self, text):
+            raise BrokenPipeError
+
+        def flush(self):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    assert twice("run", "no.yaml")[0] == 2
