@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from netsim.scenario.load import load
+from netsim.scenario.schema import scenario_schema, topology_schema
 
-FOLDER = Path(__file__).parent.parent / "scenarios"
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "scenarios"
 ROOMS = {
     "": "To begin with",
     "seed": "The seed document, section by section",
@@ -54,3 +57,20 @@ def about(path, scenario):
 @pytest.mark.timeout(120)
 def test_the_index_is_of_the_files_that_are_there(golden):
     golden(index(), FOLDER / "README.md")
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"), [("scenario", scenario_schema), ("topology", topology_schema)], ids=["scenario", "topology"]
+)
+def test_the_schemas_beside_the_files_are_todays(name, schema, golden):
+    golden(json.dumps(schema(), indent=2, ensure_ascii=False) + "\n", FOLDER / f"{name}.schema.json")
+
+
+@pytest.mark.parametrize("kind", ["scenario", "topology"])
+def test_every_file_tells_an_editor_its_schema(kind):
+    """The last line, so that a file begins with what it is about; yaml-language-server looks at every comment."""
+    files = sorted((ROOT / {"scenario": "scenarios", "topology": "topologies"}[kind]).rglob("*.yaml"))
+    for path in files:
+        last = path.read_text(encoding="utf-8").splitlines()[-1]
+        where = last.removeprefix("# yaml-language-server: $schema=")
+        assert (path.parent / where).resolve() == FOLDER / f"{kind}.schema.json", path

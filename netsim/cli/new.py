@@ -10,6 +10,8 @@ _TEMPLATE = """\
 # {name}: an inside host, a NAT router, one provider and the world.
 #
 #     h1 -- lan -- router -- wan -- isp1 -- core -- world 203.0.113.10
+#
+# Words and their meaning while you type: netsim schema > netsim.schema.json (the last line tells your editor).
 
 name: {name}
 about: say here what this scenario shows
@@ -52,6 +54,7 @@ expect:
     longest_gap: 4s..7s
 
 observe: {{plot: [gateways, timeline], bin: 500ms}}
+# yaml-language-server: $schema=netsim.schema.json
 """
 
 
