@@ -25,6 +25,10 @@ from memory import weights
 
 HELP = "import runpy, sys; sys.argv = ['netsim', '--help']; runpy.run_module('netsim', run_name='__main__')"
 STARTS = {"import netsim": "import netsim", "netsim --help": HELP, "an empty interpreter": "pass"}
+HOURS = {
+    "an hour in which two hosts browse": ("tests/benchmarks/hour.yaml",),
+    "an hour of dead-gateway.yaml": ("scenarios/dead-gateway.yaml", "1h"),
+}
 Rate = float | str
 
 
@@ -85,11 +89,28 @@ def main() -> None:
     starts = {name: measure.start_up(code) for name, code in STARTS.items()}
     for name, seconds in starts.items():
         print(f"{name:36}{seconds * 1e3:7.0f} ms")
+    hours = {name: measure.whole_run(*what) for name, what in HOURS.items() if not quick or name.endswith("browse")}
+    for name, seconds in hours.items():
+        print(f"{name:36}{seconds:7.1f} s of CPU time")
     weighed = weights()
     for name, octets in weighed.items():
         print(f"{'a ' + name:36}{octets:7,.0f} B")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    text = json.dumps({"rates": rates, "start_up_s": starts, "octets": weighed, "datagrams": count, "peak_kib": peak})
+    text = json.dumps(
+        {
+            "rates": rates, "start_up_s": starts, "hours_s": hours, "octets": weighed, "datagrams": count,
+            "peak_kib": peak,
+        }
+    )  # fmt: skip
+        {
+            "rates": rates,
+            "start_up_s": starts,
+            "hours_s": hours,
+            "octets": weighed,
+            "datagrams": count,
+            "peak_kib": peak,
+        }
+    )
     print(text)
     if "--json" in sys.argv:
         Path(sys.argv[sys.argv.index("--json") + 1]).write_text(text + "\n", encoding="utf-8")

@@ -14,6 +14,8 @@ from worlds import chain, hub_of, pairs
 
 from netsim import Lab
 from netsim.observe.capture import Capture, resolve_points
+from netsim.scenario.load import load
+from netsim.scenario.runner import run_scenario
 from netsim.topology.model import Topology
 from netsim.trace.bus import Bus
 from netsim.trace.records import RECORD_TYPES
@@ -81,6 +83,15 @@ def arp_storm(hosts: int, rounds: int) -> float:
             lab.event("start", f"p{number}")
         rate = min(rate, timed(lab, lab.now + NS_PER_S))
     return rate
+
+
+def whole_run(file: str, duration: str = "") -> float:
+    """Return the seconds of CPU time that the run of a scenario takes, plots and files left out."""
+    settings = {"duration": duration} if duration else {}
+    scenario = load(Path(__file__).parents[2] / file, settings=settings)
+    began = time.process_time()
+    run_scenario(scenario)
+    return time.process_time() - began
 
 
 def start_up(code: str) -> float:
