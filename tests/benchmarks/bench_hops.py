@@ -102,15 +102,6 @@ def main() -> None:
             "peak_kib": peak,
         }
     )  # fmt: skip
-        {
-            "rates": rates,
-            "start_up_s": starts,
-            "hours_s": hours,
-            "octets": weighed,
-            "datagrams": count,
-            "peak_kib": peak,
-        }
-    )
     print(text)
     if "--json" in sys.argv:
         Path(sys.argv[sys.argv.index("--json") + 1]).write_text(text + "\n", encoding="utf-8")
