@@ -25,6 +25,7 @@ from netsim.wire.icmp import (
     ICMP_ECHO,
     ICMP_ECHOREPLY,
     ICMP_FRAG_NEEDED,
+    ICMP_HLEN,
     ICMP_PARAMETERPROB,
     ICMP_REDIRECT,
     IcmpHeader,
@@ -52,8 +53,8 @@ XT_LOG_IPOPT = 0x04
 XT_LOG_UID = 0x08
 XT_LOG_MACDECODE = 0x20
 
-_REQUIRED = MappingProxyType({0: 4, 3: 28, 4: 28, 5: 28, 8: 4, 11: 28, 12: 28, 13: 20, 14: 20, 17: 12, 18: 12})
-"""Octets an ICMP message of a type has at least. Source: required_len[], dump_ipv4_packet()."""
+_REQUIRED = MappingProxyType({3: 28, 4: 28, 5: 28, 11: 28, 12: 28, 13: 20, 14: 20, 17: 12, 18: 12})
+"""Octets of an ICMP message by type, where more than a header. Source: required_len[], dump_ipv4_packet()."""
 _TCP_FLAGS = ((0x80, "CWR"), (0x40, "ECE"), (0x20, "URG"), (0x10, "ACK"), (0x08, "PSH"), (0x04, "RST"), (0x02, "SYN"),
               (0x01, "FIN"))  # fmt: skip
 
