@@ -45,6 +45,7 @@ def rows(count: int) -> Mapping[str, Callable[[], Rate]]:
         "all records": lambda: measure.datagrams(count, 72, watch=measure.everything),
         "tcp, bulk": lambda: measure.bulk(count * 500),
         "10 nodes": lambda: measure.many_nodes(10, count),
+        "1,000 nodes, 10 of them at work": lambda: measure.many_nodes(1000, count, 10),
         "1,000 nodes": lambda: measure.many_nodes(1000, count),
         "arp storm, hub of 100": lambda: measure.arp_storm(100, 2),
     }
@@ -84,6 +85,7 @@ def main() -> None:
     rates["the kernel, in namespaces (wall)"] = rivals.kernel(50_000, 72)
     if not quick:
         rates["udp 72 B, 50,000 flows"] = measure.datagrams(100_000, 72, flows=50_000)
+        rates["10,000 nodes, 10 of them at work"] = measure.many_nodes(10_000, 20_000, 10)
         rates["10,000 nodes"] = measure.many_nodes(10_000, 50_000)
     show(rates)
     starts = {name: measure.start_up(code) for name, code in STARTS.items()}

@@ -61,11 +61,12 @@ def bulk(octets: int) -> float:
     return timed(lab, sec(60))
 
 
-def many_nodes(nodes: int, count: int) -> float:
-    """Let `nodes` nodes share `count` datagrams."""
+def many_nodes(nodes: int, count: int, at_work: int = 0) -> float:
+    """Let `at_work` nodes of so many, by default all, share `count` datagrams."""
     lab = Lab(pairs(nodes))
-    each = max(10, count // (nodes // 2))
-    for at in range(0, nodes, 2):
+    at_work = at_work or nodes
+    each = max(10, count // (at_work // 2))
+    for at in range(0, at_work, 2):
         lab.flow(f"f{at}", source=f"n{at}", to=f"n{at + 1}", every=ms(1), start=us(at), count=each + 5, size=72)
     lab.run(until=ms(5))  # first packets resolve and are watched
     return timed(lab, ms(1) * (each + 6))
