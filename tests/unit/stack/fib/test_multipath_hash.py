@@ -13,6 +13,7 @@ from netsim.stack.fib.explain import Story
 from netsim.stack.fib.flow import FlowKey
 from netsim.stack.fib.multipath import flow_hash, multipath_hash, quoted, rebalance, select
 from netsim.stack.fib.route import FibInfo, Nexthop
+from netsim.stack.metrics import NO_METRICS
 from netsim.stack.skb import Skb
 from netsim.wire.ipv4 import build_ipv4
 
@@ -112,8 +113,7 @@ def info(*paths):
         Nexthop(Dev(f"eth{at}"), 0x0A000101 + (at << 8), 253, weight, flags) for at, (weight, flags) in enumerate(paths)
     ]
     return FibInfo(
-        home=(), protocol=3, prefsrc=0, metric=0, nexthops=nexthops, flags=0, multipath=True, mtu=0, mtu_lock=False,
-        advmss=0,
+        home=(), protocol=3, prefsrc=0, metric=0, nexthops=nexthops, flags=0, multipath=True, metrics=NO_METRICS,
     )  # fmt: skip
 
 
