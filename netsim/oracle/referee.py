@@ -101,6 +101,7 @@ def run_emulated(scenario: Scenario, draws: Draws) -> Run:
 
     def make_lab(scenario: Scenario, topology: Topology, bus_ready: Callable[[Bus], None]) -> Lab:
         world = World(Seed(scenario.seed))
+        world.paired = True
         ticks = draws.ticks
         if ticks is not None:
             world.timers = lambda: WheelTimers(ticks)

@@ -58,7 +58,7 @@ class Node:
         world = self.world
         return Netns(
             self.name, self.profile, world.seed.rng(f"node/{self.name}"), world.bus.wanted, remember=world.remember,
-            timers=world.timers(),
+            timers=world.timers(), paired=world.paired,
         )  # fmt: skip
 
     # Into the box
@@ -241,6 +241,7 @@ class Node:
             now=self.world.env.now,
             remember=self.world.remember,
             timers=self.world.timers(),
+            paired=self.world.paired,
         )
         self.silent = self.crashed = False
         self._timer = None

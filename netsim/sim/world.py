@@ -25,13 +25,14 @@ class World:
     """Everything that moves. Knows nothing of YAML or networkx: it is built from above.
 
     `hops` counts frames delivered to interfaces. `remember` False switches the boxes' flow memory off; `timers` makes
-    the deadlines of each new box.
+    the deadlines of each new box, whose devices are `paired` where they are compared with veth devices.
     """
 
     def __init__(self, seed: Seed, *, remember: bool = True) -> None:
         self.seed = seed
         self.remember = remember
         self.timers: Callable[[], Timers] = Timers
+        self.paired = False
         self.env = Environment()
         self.bus = Bus()
         self.nodes: dict[str, Node] = {}

@@ -48,12 +48,13 @@ class Device:
 
     `addresses` is the ordered in_device list (see address.py for the order). `has_ip` is whether the device has IPv4
     state (struct in_device): from its first address or `up` until its last address goes.
+    `carrier` is what the link says, `running` (the operational state) what the box has heard of it.
     `conf` and `neigh` are its net.ipv4.conf.NAME and net.ipv4.neigh.NAME settings.
     """
 
     __slots__ = (
         "addresses", "carrier", "conf", "flags", "has_ip", "ifindex", "kind", "link_header", "mac", "mtu", "name",
-        "neigh", "registered", "rx_bytes", "rx_packets", "tx_bytes", "tx_packets",
+        "neigh", "registered", "running", "rx_bytes", "rx_packets", "tx_bytes", "tx_packets",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +68,7 @@ class Device:
         self.flags = KIND_FLAGS[kind]
         self.link_header = KIND_LINK_HEADER[kind]
         self.carrier = True
+        self.running = True
         self.has_ip = False
         self.registered = True
         self.addresses: list[IfAddr] = []

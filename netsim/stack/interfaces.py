@@ -87,6 +87,10 @@ class Interfaces:
         device.carrier = carrier
         self.generation += 1
 
+    def set_running(self, device: Device, running: bool) -> None:
+        """Note what the box has heard of the carrier."""
+        device.running = running
+
     def set_link(self, device: Device, *, mac: Mac | None = None, mtu: int | None = None) -> None:
         """Change the link address or the MTU."""
         if mac is not None:

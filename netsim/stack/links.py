@@ -16,6 +16,7 @@ from netsim.stack.address import RT_SCOPE_HOST, IfAddr
 from netsim.stack.device import IFF_LOWER_UP, IFF_NOARP, IFF_PROMISC, IFF_RUNNING, KIND_MTU, Device
 from netsim.stack.errno import EADDRNOTAVAIL, EEXIST, EINVAL, ENODEV, EOPNOTSUPP, Refusal
 from netsim.stack.interfaces import Interfaces
+from netsim.stack.linkwatch import LinkWatch
 from netsim.stack.requests import (
     DONE,
     NLM_F_REPLACE,
@@ -31,6 +32,7 @@ from netsim.stack.requests import (
     SetLink,
 )
 from netsim.stack.sysctl import Sysctl
+from netsim.stack.timers import Timers
 from netsim.units import Ns
 
 MIN_MTU = 68
@@ -130,13 +132,15 @@ class Links:
     """The requests about devices and addresses of one box."""
 
     def __init__(
-        self, *, interfaces: Interfaces, sysctl: Sysctl, fib: FibEvents, neigh: NeighEvents, nat: NatEvents
-    ) -> None:
+        self, *, interfaces: Interfaces, sysctl: Sysctl, timers: Timers, fib: FibEvents, neigh: NeighEvents,
+        nat: NatEvents, linkwatch: bool,
+    ) -> None:  # fmt: skip
         self._interfaces = interfaces
         self._sysctl = sysctl
         self._fib = fib
         self._neigh = neigh
         self._nat = nat
+        self._watch = LinkWatch(interfaces=interfaces, timers=timers, told=self, waits=linkwatch)
         self.handlers: Mapping[type, Any] = MappingProxyType({  # Any: each handler takes its own request type
             NewLink: self.new_link, SetLink: self.set_link, DelLink: self.del_link, DumpLinks: self.dump_links,
             NewAddr: self.new_addr, DelAddr: self.del_addr, DumpAddrs: self.dump_addrs,
@@ -190,6 +194,7 @@ class Links:
     def _up(self, dev: Device, *, now: Ns) -> None:
         """Mirror NETDEV_UP: lo gets 127.0.0.1/8 by itself the first time."""
         self._interfaces.set_up(dev, True)
+        self._interfaces.set_running(dev, dev.carrier)
         if dev.loopback and dev.address_for(LOOPBACK_ADDR) is None:
             ifa = IfAddr(LOOPBACK_ADDR, 8, LOOPBACK_ADDR, 0, RT_SCOPE_HOST, dev.name)
             self._interfaces.insert_address(dev, ifa)
@@ -218,19 +223,21 @@ class Links:
         self._interfaces.disable_ip(dev)
         self._fib.device_removed(dev, now=now)
         self._neigh.device_removed(dev, now=now)
+        self._watch.forget(dev)
         self._nat.device_removed(dev, now=now)
         self._interfaces.remove(dev)
         return DONE
 
     def carrier(self, dev: Device, up: bool, *, now: Ns) -> None:
-        """Take what the link says. Mirrors NETDEV_CHANGE; nothing is told about a device that is down."""
-        if dev.carrier == up:
-            return
-        self._interfaces.set_carrier(dev, up)
-        if not dev.up:
-            return
+        """Take what the link says. Mirrors netif_carrier_on() and netif_carrier_off()."""
+        if dev.carrier != up:
+            self._interfaces.set_carrier(dev, up)
+            self._watch.changed(dev, now=now)
+
+    def carrier_told(self, dev: Device, *, now: Ns) -> None:
+        """Mirror NETDEV_CHANGE."""
         self._fib.carrier_changed(dev, now=now)
-        if not up:
+        if not dev.carrier:
             self._neigh.carrier_lost(dev, now=now)
 
     def dump_links(self, req: DumpLinks, *, now: Ns) -> tuple[LinkInfo, ...]:
@@ -238,7 +245,8 @@ class Links:
         return tuple(
             LinkInfo(
                 ifindex=dev.ifindex, name=dev.name, kind=dev.kind, mtu=dev.mtu, mac=dev.mac, carrier=dev.carrier,
-                flags=dev.flags | (IFF_LOWER_UP | IFF_RUNNING if dev.up and dev.carrier else 0),
+                flags=dev.flags | (IFF_LOWER_UP if dev.up and dev.carrier else 0)
+                | (IFF_RUNNING if dev.up and dev.running else 0),
                 rx_packets=dev.rx_packets, rx_bytes=dev.rx_bytes, tx_packets=dev.tx_packets, tx_bytes=dev.tx_bytes,
             )
             for dev in self._interfaces

@@ -78,17 +78,19 @@ class Netns:
 
     `now` is when it boots. `remember` False has every packet go the whole way (ipv4/memory.py): slower, else the same.
     `timers` are its deadlines where they are not to be exact (the referee's run on the wheel of the running kernel).
+    `paired` devices have their other end in a box as well (veth): what a carrier does is told at once.
     """
 
     def __init__(
         self, name: str, profile: Profile, rng: Rng, wants: set[type] | frozenset[type] = frozenset(), *,
-        now: Ns = 0, remember: bool = True, timers: Timers | None = None,
+        now: Ns = 0, remember: bool = True, timers: Timers | None = None, paired: bool = False,
     ) -> None:  # fmt: skip
         self.name = name
         self.profile = profile
         self.outbox = Outbox(wants)
         self.sysctl = Sysctl()
         self.timers = timers or Timers()
+        self._paired = paired
         self.interfaces = Interfaces(self.sysctl, ip_from_birth=profile.ip.ip_from_birth)
         self.memory = FlowMemory(
             node=name, interfaces=self.interfaces, sysctl=self.sysctl, timers=self.timers, outbox=self.outbox,
@@ -133,8 +135,9 @@ class Netns:
         )  # fmt: skip
         self.memory.bind(routing=self.router, netfilter=self.netfilter, sockets=self.sockets, neigh=self.neigh)
         self.links = Links(
-            interfaces=self.interfaces, sysctl=self.sysctl, fib=self.fib, neigh=self.neigh, nat=self.netfilter
-        )
+            interfaces=self.interfaces, sysctl=self.sysctl, timers=self.timers, fib=self.fib, neigh=self.neigh,
+            nat=self.netfilter, linkwatch=profile.linkwatch and not self._paired,
+        )  # fmt: skip
         self._ip = ctx
 
     def _collect_handlers(self) -> dict[type, Any]:  # Any: each handler takes its own request type

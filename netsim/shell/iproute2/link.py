@@ -262,7 +262,7 @@ def flag_names(link: LinkInfo) -> list[Json]:
 
 def oper_state(link: LinkInfo) -> str:
     """Return the RFC 2863 state: kinds without a carrier of their own stay UNKNOWN while up."""
-    if not link.flags & d.IFF_UP or not link.carrier:
+    if not link.flags & d.IFF_UP or not link.flags & d.IFF_RUNNING:
         return "DOWN"
     return "UP" if link.kind == d.ETHER else "UNKNOWN"
 

@@ -19,7 +19,10 @@ from netsim.stack.profile.patches import NO_PATCHES, REQUIRES_22, REQUIRES_24, P
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Everything that makes one kernel differ from another, in one frozen value."""
+    """Everything that makes one kernel differ from another, in one frozen value.
+
+    `linkwatch` tells whether carrier events wait for each other (2.6 and later).
+    """
 
     name: str
     patches: Patches
@@ -28,6 +31,7 @@ class Profile:
     fib: FibEra
     ip: IpEra
     netfilter: NetfilterEra
+    linkwatch: bool = True
 
     def with_patches(self, names: Iterable[str]) -> Profile:
         """Return the same kernel with exactly these patches. Raises ValueError in words."""
@@ -40,11 +44,11 @@ _LINUX_6 = Profile(
 )  # fmt: skip
 _LINUX_24 = Profile(
     name="linux-2.4", patches=NO_PATCHES, takes=REQUIRES_24,
-    neigh=neigh.LINUX_24, fib=fib.LINUX_24, ip=ip.LINUX_24, netfilter=netfilter.LINUX_24,
+    neigh=neigh.LINUX_24, fib=fib.LINUX_24, ip=ip.LINUX_24, netfilter=netfilter.LINUX_24, linkwatch=False,
 )  # fmt: skip
 _LINUX_22 = Profile(
     name="linux-2.2", patches=NO_PATCHES, takes=REQUIRES_22,
-    neigh=neigh.LINUX_22, fib=fib.LINUX_22, ip=ip.LINUX_22, netfilter=netfilter.LINUX_22,
+    neigh=neigh.LINUX_22, fib=fib.LINUX_22, ip=ip.LINUX_22, netfilter=netfilter.LINUX_22, linkwatch=False,
 )  # fmt: skip
 
 KERNELS: Mapping[str, Profile] = MappingProxyType(
