@@ -38,6 +38,7 @@ from netsim.stack.netfilter.status import (
     IPS_CONFIRMED,
     IPS_DYING,
     IPS_FIXED_TIMEOUT,
+    IPS_NAT_DONE_MASK,
     IPS_SEEN_REPLY,
 )
 from netsim.stack.outbox import FrameOut, Outbox, Wake
@@ -70,6 +71,7 @@ class RuleGround(Ground, Protocol):
 
     idle: list[bool]
     by_rote: list[bool]
+    translates: bool
     tcp_by_rote: TcpTracker | None
 
 
@@ -295,6 +297,8 @@ class FlowMemory:
                 return False  # `TcpTracker` has more to do than to look at windows
         elif status & IPS_SEEN_REPLY and not (status & IPS_ASSURED and now > ct.stream_ts):
             return False  # it becomes a stream one day, by the clock alone
+        elif not status & IPS_SEEN_REPLY and netfilter.translates and status & IPS_NAT_DONE_MASK != IPS_NAT_DONE_MASK:
+            return False  # older than the nat table, whose rules are asked again for each of its packets, in vain
         flow.ct = ct
         flow.ct_status = status
         flow.ct_at = 2 if skb.ctinfo >= IP_CT_IS_REPLY else 0

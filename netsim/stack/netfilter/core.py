@@ -89,8 +89,8 @@ class Netfilter:
     """All of it. `idle[hook]` is True while nothing is registered there; `handlers` maps requests to methods.
 
     `by_rote[hook]` tells that only tracking and translation are, which do the same to all later packets of a flow.
-    `tcp_by_rote` tracks TCP segments that come by rote, None in an era that does not.
-    `generation` counts changes of what is registered and of rules.
+    `translates` tells that the nat table is there. `tcp_by_rote` tracks TCP segments that come by rote, None in an era
+    that does not. `generation` counts changes of what is registered and of rules.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class Netfilter:
         )  # fmt: skip
         self.idle: list[bool] = [True] * len(HOOKS)
         self.by_rote: list[bool] = [True] * len(HOOKS)
+        self.translates = False
         self.generation = 0
         self._chains: list[tuple[HookFn, ...]] = [()] * len(HOOKS)
         self._handles: list[Handle] = []
@@ -182,7 +183,8 @@ class Netfilter:
             hooks = self.tables.hooks(table)
             entries += [(hook, priority, self._table_hook(table, hook)) for hook in hooks]
             looking.update(hooks)
-        if self.tables.exists("nat"):
+        self.translates = self.tables.exists("nat")
+        if self.translates:
             for hook in (NF_INET_PRE_ROUTING, NF_INET_LOCAL_OUT):
                 entries.append((hook, NF_IP_PRI_NAT_DST, self.nat.at(hook)))
             for hook in (NF_INET_LOCAL_IN, NF_INET_POST_ROUTING):
