@@ -103,8 +103,11 @@ class DataInput:
         if not rcv.put_early(seg.seq, seg.payload, fin):
             rcv.dsack = (seg.seq, seg.end)
             return drop.TCP_OFOMERGE
-        rcv.grow(len(seg.payload))
+        if sock.options.sack:  # without, a window that moves would hide that the ACK is a repeated one
+            rcv.grow(len(seg.payload))
         self._received(sock, seg, now, grow=False)
+        if not sock.orphan and sock.fd >= 0:
+            rcv.grow_space(rcv.space_copied)
         return ""
 
     def _received(self, sock: TcpSocket, seg: Segment, now: Ns, *, grow: bool = True) -> None:
@@ -189,13 +192,20 @@ class DataInput:
             return
         rcv = sock.rcv
         two_full = rcv.rcv_nxt - rcv.rcv_wup > rcv.rcv_mss and (
-            rcv.rcv_nxt == rcv.copied_seq or rcv.select() >= rcv.rcv_wnd
+            rcv.rcv_nxt == rcv.copied_seq or self._window(sock) >= rcv.rcv_wnd
         )
         quick = sock.quick > 0 and not sock.pingpong
         if two_full or quick or sock.ack_now or rcv.early or rcv.fin is not None:
             self._ctx.output.send_ack(sock, now=now)
         else:
             self._delay(sock, now)
+
+    @staticmethod
+    def _window(sock: TcpSocket) -> int:
+        window = sock.rcv.select()
+        if sock.rcv.cramped:
+            sock.quick = 0
+        return window
 
     def _delay(self, sock: TcpSocket, now: Ns) -> None:
         """Set the delayed acknowledgement, or send it if one is nearly due. Mirrors tcp_send_delayed_ack()."""
@@ -223,7 +233,7 @@ class DataInput:
             emptied = copied > 0 and not rcv.queued and (sock.ack_pushed2 or (sock.ack_pushed and not sock.pingpong))
             due = rcv.rcv_nxt - rcv.rcv_wup > rcv.rcv_mss or emptied
         if copied > 0 and not due and not sock.rcv_shutdown and 2 * rcv.window <= rcv.window_clamp:
-            window = rcv.select()
+            window = self._window(sock)
             due = window > 0 and window >= 2 * rcv.window
         if due:
             self._ctx.output.send_ack(sock, now=now)

@@ -122,6 +122,8 @@ class TcpOutput:
             options = sock.options.offer(sock.advmss, timestamp(now, sock.ts_offset), max(sock.ts_recent, 0))
         else:
             window = rcv.advertise()
+            if rcv.cramped:
+                sock.quick = 0
             options = b""
             if sock.options.timestamps:
                 tsval = (now // NS_PER_MS + sock.ts_offset) & 0xFFFFFFFF

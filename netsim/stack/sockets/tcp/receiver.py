@@ -5,8 +5,8 @@ makes of it. The window offered starts small (`ssthresh`), opens with each segme
 scaled up to whole units. Dynamic right-sizing doubles the buffer when an application drains more in a round trip than
 the time before. Everything that decides what the window field says is in this file.
 Source: __tcp_select_window(), tcp_select_window() (tcp_output.c), tcp_data_queue(), tcp_data_queue_ofo(),
-tcp_sack_new_ofo_skb(), tcp_rcv_space_adjust(), tcp_grow_window(), tcp_rcv_rtt_update() (tcp_input.c), 6.x; RFC 2018,
-2883.
+tcp_sack_new_ofo_skb(), tcp_rcv_space_adjust(), tcp_rcvbuf_grow(), tcp_grow_window(), tcp_rcv_rtt_update()
+(tcp_input.c), 6.18; RFC 2018, 2883.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class Receiver:
     """One half, in the socket's counts: `rcv_nxt` is the next octet wanted, `fin` where the FIN stands.
 
     `rcv_wup` is `rcv_nxt` when the last window was sent, `rcv_wnd` that window. `locked` is an application's own
-    rcvbuf.
+    rcvbuf. `cramped`: when a window was last chosen, less than half of the room was left.
     """
 
     __slots__ = (
-        "_octets", "_queue", "_queue_at", "advmss", "copied_seq", "dsack", "early", "early_octets", "fin", "locked",
-        "rcv_mss", "rcv_nxt", "rcv_wnd", "rcv_wup", "rtt", "rtt_seq", "rtt_time", "rtt_tsecr", "sacks", "space",
-        "space_copied", "space_seq", "space_time", "ssthresh", "window_clamp", "wscale",
+        "_octets", "_queue", "_queue_at", "advmss", "copied_seq", "cramped", "dsack", "early", "early_octets", "fin",
+        "locked", "rcv_mss", "rcv_nxt", "rcv_wnd", "rcv_wup", "rtt", "rtt_seq", "rtt_time", "rtt_tsecr", "sacks",
+        "space", "space_copied", "space_seq", "space_time", "ssthresh", "window_clamp", "wscale",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Receiver:
         self.rcv_nxt = self.rcv_wup = self.copied_seq = 0
         self.rcv_wnd = 0
         self.space = TCP_RMEM_DEFAULT // 2
-        self.locked = False
+        self.locked = self.cramped = False
         self.window_clamp = self.space
         self.ssthresh = 0
         self.wscale = 0
@@ -124,9 +124,10 @@ class Receiver:
         mss = min(self.rcv_mss, full)
         free = max(0, self.space - self._octets - self.early_octets)
         unit = 1 << self.wscale
-        if free < full // 2:
+        self.cramped = free < full // 2
+        if self.cramped:
             rounded = free & ~(unit - 1)
-            if rounded < full >> 4 or rounded < mss:
+            if rounded < self.space >> 4 or rounded < mss:
                 return 0
         free = min(free, self.ssthresh)
         if self.wscale:
@@ -134,6 +135,8 @@ class Receiver:
         window = self.rcv_wnd
         if window <= free - mss or window > free:
             window = free // mss * mss if mss else free
+        elif mss == full and free > window + full // 2:
+            window = free
         return window
 
     def advertise(self) -> int:
@@ -262,8 +265,13 @@ class Receiver:
             if tsecr == self.rtt_tsecr or octets < self.rcv_mss:
                 return
             self.rtt_tsecr = tsecr
-            sample = max(1, (tsval_now - tsecr) & 0xFFFFFFFF) * NS_PER_MS
-            self.rtt = self.rtt + (sample - self.rtt) // 8 if self.rtt else sample
+            sample = ((tsval_now - tsecr) & 0xFFFFFFFF) * NS_PER_MS
+            if not sample:
+                return
+            if not self.rtt or sample < self.rtt:
+                self.rtt = sample
+            elif self.rcv_nxt == self.copied_seq:  # with octets unread it would measure the reader
+                self.rtt += (sample - self.rtt) // 8
             return
         if self.rtt_time and self.rcv_nxt < self.rtt_seq:
             return
@@ -277,18 +285,28 @@ class Receiver:
         """Grow the buffer to what the application drains in a round trip. Mirrors tcp_rcv_space_adjust()."""
         if not self.rtt or now - self.space_time < self.rtt:
             return
-        copied = self.copied_seq - self.space_seq
+        copied = self.copied_seq - self.space_seq - self._octets  # what waits unread is no rate
         if copied > self.space_copied:
-            if not self.locked:
-                window = 2 * copied + 16 * self.advmss
-                window += 2 * (window * (copied - self.space_copied) // self.space_copied)
-                space = min(window, TCP_RMEM_MAX // 2)
-                if space > self.space:
-                    self.space = space
-                    self.window_clamp = min(space, MAX_TCP_WINDOW << self.wscale)
-            self.space_copied = copied
+            self.grow_space(copied)
         self.space_seq = self.copied_seq
         self.space_time = now
+
+    def grow_space(self, copied: int) -> None:
+        """Make room for what a sender that doubles its rate sends in two round trips, and for what came early.
+
+        Mirrors tcp_rcvbuf_grow() (6.18).
+        """
+        before, self.space_copied = self.space_copied, copied
+        if self.locked:
+            return
+        window = 2 * copied
+        window += 2 * (window * (copied - before) // before)
+        if self.early:
+            window += self.early[-1].end - self.rcv_nxt
+        space = min(window, TCP_RMEM_MAX // 2)
+        if space > self.space:
+            self.space = space
+            self.window_clamp = min(space, MAX_TCP_WINDOW << self.wscale)
 
 
 def _early_seq(piece: Early) -> int:

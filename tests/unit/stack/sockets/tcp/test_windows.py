@@ -26,7 +26,7 @@ def test_a_reader_that_sleeps_closes_the_window_and_is_probed(net, feed):
     assert server.rcv.queued > 60_000
     assert net.sent("b")[-1].window == 0
     probes = [s for s in net.log if s.src == "a" and not s.size and s.seconds > 0.1]
-    assert gaps([s.seconds for s in probes])[:5] == [0.456, 0.864, 1.728, 3.616, 6.912]
+    assert gaps([s.seconds for s in probes])[:5] == [0.436, 0.864, 1.728, 3.616, 6.912]
     assert all(s.seq == server.rcv.rcv_nxt - 1 - server.rcv.copied_seq + 1 for s in probes)
     held = server.rcv.queued
     assert len(net.b.read(server)) == held
@@ -234,3 +234,77 @@ def test_after_a_long_silence_the_window_starts_again(make_net, drain, feed):
     net.log.clear()
     net.a.write(client, bytes(80_000))
     assert len(net.sent("a")) == 10
+
+
+@pytest.mark.parametrize(
+    ("before", "read", "early", "space"),
+    [
+        (14_480, 41_992, 0, 403_122),
+        (41_992, 81_088, 0, 464_158),
+        (14_480, 14_480, 0, 65_536),
+        (14_480, 41_992, 7_240, 410_362),
+    ],
+)
+def test_the_buffer_grows_to_two_rounds_of_a_sender_that_doubles_its_rate(before, read, early, space):
+    """Recorded on 6.18: rcvbuf 644,995 and 742,652, of which 160/256 are window.
+
+    Source: tcp_rcv_space_adjust(), tcp_rcvbuf_grow().
+    """
+    rcv = Receiver()
+    rcv.start(0, 1448, 1448, 7, now=0)
+    rcv.rtt, rcv.space_copied = ms(10), before
+    rcv.put(bytes(read))
+    if early:
+        rcv.put_early(read + 1448, bytes(early - 1448))
+    rcv.take(0)
+    rcv.right_size(ms(10))
+    assert rcv.space == space
+    assert rcv.space_copied == max(read, before)
+
+
+def test_octets_that_wait_are_no_rate():
+    rcv = Receiver()
+    rcv.start(0, 1448, 1448, 7, now=0)
+    rcv.rtt, rcv.space_copied = ms(10), 14_480
+    rcv.put(bytes(41_992))
+    rcv.take(28_000)
+    rcv.right_size(ms(10))
+    assert rcv.space_copied == 14_480  # 28,000 less 13,992
+
+
+def test_a_receiver_takes_a_shorter_round_trip_at_once_and_none_from_a_reader_that_lags():
+    """Source: tcp_rcv_rtt_update() (6.18)."""
+    rcv = Receiver()
+    rcv.start(0, 1448, 1448, 7, now=0)
+    rcv.measure(0, 80, 1448, now=0)
+    assert rcv.rtt == ms(80)
+    rcv.measure(100, 116, 1448, now=0)
+    assert rcv.rtt == ms(16)
+    rcv.put(b"unread")
+    rcv.measure(200, 296, 1448, now=0)
+    assert rcv.rtt == ms(16)
+    rcv.take(0)
+    rcv.measure(300, 396, 1448, now=0)
+    assert rcv.rtt == ms(26)
+
+
+def test_a_cramped_receiver_stops_acknowledging_every_segment(make_net):
+    """Less than half of the buffer is free. Source: __tcp_select_window(), `icsk_ack.quick = 0`."""
+    net = make_net()
+    client, server = net.open()
+    server.quick = 16
+    net.a.write(client, bytes(20_000))
+    net.run(net.now + ms(20))
+    assert server.quick
+    net.a.write(client, bytes(20_000))
+    net.run(net.now + ms(20))
+    assert not server.quick
+
+
+@pytest.mark.parametrize(("offered", "window"), [(200, 536), (300, 300)])
+def test_a_segment_that_fills_the_room_moves_the_window_by_more_than_half_of_it(offered, window):
+    """Without scaling. Source: __tcp_select_window(), `mss == full_space`."""
+    rcv = Receiver()
+    rcv.space = rcv.window_clamp = rcv.ssthresh = 536
+    rcv.rcv_wnd = offered
+    assert rcv.select() == window
