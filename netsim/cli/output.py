@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from netsim.scenario.result import Result, Verdict
 from netsim.units import NS_PER_S, Ns
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it; 143 after SIGTERM."""
@@ -79,9 +82,37 @@ def summary(result: Result) -> str:
     return f"{head} (seed {result.seed}, {result.duration_s:g} s of virtual time, {speed})"
 
 
+class Bar:
+    """A progress bar on standard error: until it is told how much is done it only shows life."""
+
+    def __init__(self, bar: Progress, title: str, duration: Ns) -> None:
+        self._bar = bar
+        self._task = bar.add_task(title, total=None, reached="")
+        self._duration = duration
+        self._started = monotonic()
+
+    def __call__(self, fraction: float) -> None:
+        """Move it to the fraction done."""
+        said = f"{100 * fraction:.0f}%"
+        if self._duration:
+            now = self._duration * fraction / NS_PER_S
+            speed = now / max(monotonic() - self._started, 1e-3)
+            said = f"{now:.0f} of {self._duration / NS_PER_S:g} s, {speed:.0f} times real time"
+        self._bar.update(self._task, total=1.0, completed=fraction, reached=said)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the bar off the screen while something is printed: the terminal may show standard output too."""
+        self._bar.stop()
+        try:
+            yield
+        finally:
+            self._bar.start()
+
+
 @contextmanager
-def progress(title: str, duration: Ns = 0) -> Iterator[Callable[[float], None] | None]:
-    """Show a bar while work goes on, when standard error is a terminal; hands out what takes the fraction done.
+def progress(title: str, duration: Ns = 0) -> Iterator[Bar | None]:
+    """Show a bar while work goes on, when standard error is a terminal.
 
     With the `duration` of a run it also tells the virtual time reached and how many times faster than life it passes.
     """
@@ -91,18 +122,13 @@ def progress(title: str, duration: Ns = 0) -> Iterator[Callable[[float], None] |
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    started = monotonic()
-    name, reached = TextColumn("{task.description}"), TextColumn("{task.fields[reached]}")
+    name, reached = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[reached]}")
     columns = (name, BarColumn(), reached, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=1.0, reached="")
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
+        yield Bar(bar, title, duration)
 
-        def tell(fraction: float) -> None:
-            said = f"{100 * fraction:.0f}%"
-            if duration:
-                now = duration * fraction / NS_PER_S
-                speed = now / max(monotonic() - started, 1e-3)
-                said = f"{now:.0f} of {duration / NS_PER_S:g} s, {speed:.0f} times real time"
-            bar.update(task, completed=fraction, reached=said)
 
-        yield tell
+def aside(bar: Bar | None) -> AbstractContextManager[None]:
+    """Return what to print in while there may be a bar."""
+    return nullcontext() if bar is None else bar.aside()

@@ -32,13 +32,13 @@ def plot(
     """
     from pathlib import Path
 
+    from netsim.cli.output import progress
     from netsim.errors import ConfigError, Problem
     from netsim.scenario.plots import save_plots
     from netsim.scenario.result import Result
 
     path = Path(source)
     if path.suffix in {".yaml", ".yml"}:
-        from netsim.cli.output import progress
         from netsim.scenario.load import load
         from netsim.scenario.runner import run_scenario
 
@@ -51,7 +51,8 @@ def plot(
         result = Result.load(path)
         folder = Path(out) if out else path if path.is_dir() else path.parent
     try:
-        files = save_plots(result, folder, tuple(plots or ()))
+        with progress("drawing"):
+            files = save_plots(result, folder, tuple(plots or ()))
     except OSError as error:
         raise ConfigError(Problem("--out", 0, 0, "", f"{folder} cannot be written: {error.strerror}")) from error
     for file in files:

@@ -38,7 +38,7 @@ def run_folders(
     """
     import os
 
-    from netsim.cli.output import progress
+    from netsim.cli.output import aside, progress
     from netsim.errors import ConfigError, Problem
     from netsim.scenario.load import load_all
     from netsim.scenario.result import exit_code
@@ -57,10 +57,11 @@ def run_folders(
             done[number] = run
             if bar is not None:
                 bar(len(done) / len(files))
-            while told in done:
-                if not json:
-                    _print(done[told])
-                told += 1
+            with aside(bar):
+                while told in done:
+                    if not json:
+                        _print(done[told])
+                    told += 1
 
         try:
             _each(files, scenarios, min(jobs or os.cpu_count() or 1, len(files)), keep)

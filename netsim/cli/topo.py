@@ -73,12 +73,13 @@ def draw(
 
     Example: netsim topo draw topologies/two-isps.yaml --out two-isps.png
     """
+    from netsim.cli.output import progress
     from netsim.scenario.load import load
     from netsim.scenario.plots import draw_topology
 
-    topology = load(file, kind="any").effective_topology()
     target = Path(out) if out else Path(Path(file).stem + ".svg")
-    draw_topology(topology, target)
+    with progress(f"drawing {file}"):
+        draw_topology(load(file, kind="any").effective_topology(), target)
     typer.echo(str(target))
 
 
@@ -90,9 +91,12 @@ def convert(
 
     Example: netsim topo convert topologies/two-isps.yaml two-isps.graphml
     """
+    from netsim.cli.output import progress
     from netsim.scenario.load import load
 
-    _write(load(source, kind="any").effective_topology(), target)
+    with progress(f"converting {source}"):
+        _write(load(source, kind="any").effective_topology(), target)
+    typer.echo(target)
 
 
 def plan(
@@ -103,20 +107,23 @@ def plan(
 
     Example: netsim topo plan topologies/public/abilene.graphml abilene.yaml
     """
+    from netsim.cli.output import progress
     from netsim.errors import ConfigError, Problem
     from netsim.topology.importers import GraphError, load_graph
     from netsim.topology.model import Topology
     from netsim.topology.planning import plan as made
 
-    try:
-        topology = Topology.model_validate(made(load_graph(Path(source))))
-    except GraphError as error:
-        raise ConfigError(Problem(source, 0, 0, "", str(error))) from error
-    _write(topology, target)
+    with progress(f"planning {source}"):
+        try:
+            topology = Topology.model_validate(made(load_graph(Path(source))))
+        except GraphError as error:
+            raise ConfigError(Problem(source, 0, 0, "", str(error))) from error
+        _write(topology, target)
+    typer.echo(target)
 
 
 def _write(topology: Topology, target: str) -> None:
-    """Write a topology, and the file's name on standard output. Raises ConfigError."""
+    """Write a topology by the file's suffix. Raises ConfigError."""
     from netsim.errors import ConfigError, Problem
     from netsim.topology.importers import GraphError, write_topology
 
@@ -126,4 +133,3 @@ def _write(topology: Topology, target: str) -> None:
         raise ConfigError(Problem(target, 0, 0, "", str(error))) from error
     except OSError as error:
         raise ConfigError(Problem(target, 0, 0, "", f"cannot be written: {error.strerror}")) from error
-    typer.echo(target)

@@ -38,7 +38,7 @@ def verify(
 
     Example: netsim verify scenarios/dead-gateway.yaml --set duration=30s --set traffic.web.every=1s
     """
-    from netsim.cli.output import rows, talk
+    from netsim.cli.output import aside, progress, rows, talk
     from netsim.oracle.batch import Memory, verify_all
     from netsim.scenario.load import load_all
 
@@ -50,7 +50,18 @@ def verify(
         _need_kernel(files)
         seconds = sum(scenario.duration for scenario in scenarios) / 1e9 / min(jobs, len(files))
         talk(f"on this kernel in real time: about {seconds:.0f} s")
-    outcomes = verify_all(files, settings=chosen, jobs=jobs, told=talk, memory=memory)
+    with progress(f"{len(files)} scenarios") as bar:
+        told = 0
+
+        def tell(line: str) -> None:
+            nonlocal told
+            told += 1
+            if bar is not None:
+                bar(told / len(files))
+            with aside(bar):
+                talk(line)
+
+        outcomes = verify_all(files, settings=chosen, jobs=jobs, told=tell, memory=memory)
     if json:
         from json import dumps
 
