@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check(files: Files, json: Json = False, set_: Settings = None) -> None:
-    """Check scenario and topology files without running them; warnings do not fail.
+    """Check scenario and topology files without running them. Warnings do not fail.
 
     Example: netsim check scenarios/*.yaml
     """

@@ -14,7 +14,7 @@ def diff(
     other: Annotated[str, typer.Argument(help="Folder of another run, or its result.json.", metavar="B")],
     json: Json = False,
 ) -> None:
-    """Compare two results field by field; exit 0 when the runs were alike, 1 when they differ.
+    """Compare two results field by field. Exit 0 when the runs were alike, 1 when they differ.
 
     Of two folders, the first record in which their traces part is named too: what happened there is where to look.
 

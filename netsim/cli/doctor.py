@@ -15,7 +15,7 @@ _TOOLS = (
 
 
 def doctor(json: Json = False) -> None:
-    """Tell which parts of netsim work on this machine, and what is missing for the others.
+    """Tell which parts of netsim work on this machine. Says what is missing for the others.
 
     Example: netsim doctor
     """

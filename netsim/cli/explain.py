@@ -39,7 +39,7 @@ def explain(
     json: Json = False,
     set_: Settings = None,
 ) -> None:
-    """Explain what happened to a packet, to a neighbour entry, or why a packet was routed as it was.
+    """Explain a packet, a neighbour entry or a routing decision. Tells what happened to it, or why it was taken.
 
     Example: netsim explain scenarios/dead-gateway.yaml --flow voice --packet 2
 

@@ -46,7 +46,7 @@ def live(
     json: Json = False,
     set_: Settings = None,
 ) -> None:
-    """Run a scenario in real time, the nodes under live: being the running kernel's or behind your TAP devices.
+    """Run a scenario in real time, some of its nodes real. live: says which, and whose.
 
     Needs root for namespaces; nothing outside its own is touched. Exit status: the command's (137 when it outlived the
     scenario and was killed), else as for run; 1 when the emulation was later than allowed, 4 where the machine cannot.

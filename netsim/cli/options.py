@@ -9,7 +9,7 @@ import typer
 
 from netsim.errors import ConfigError, Problem
 
-Files: TypeAlias = Annotated[list[str], typer.Argument(help="Scenario files.", metavar="FILE...", show_default=False)]
+Files: TypeAlias = Annotated[list[str], typer.Argument(help="Scenario files.", metavar="FILE", show_default=False)]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Seed: TypeAlias = Annotated[
     int | None, typer.Option("--seed", help="Use this seed instead of the file's.", show_default=False)

@@ -26,7 +26,7 @@ def plot(
     seed: Seed = None,
     set_: Settings = None,
 ) -> None:
-    """Draw the plots of a run as SVG and PNG and print the files' names.
+    """Draw the plots of a run as SVG and PNG. Prints the files' names.
 
     Example: netsim plot scenarios/dead-gateway.yaml --out figures
     """

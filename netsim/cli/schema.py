@@ -10,7 +10,7 @@ import typer
 def schema(
     topology: Annotated[bool, typer.Option("--topology", help="The schema of topology files instead.")] = False,
 ) -> None:
-    """Print the JSON schema of scenario files, for yaml-language-server and its editors.
+    """Print the JSON schema of scenario files. Editors with yaml-language-server take it.
 
     Example: netsim schema > netsim.schema.json, then begin a file with
     "# yaml-language-server: $schema=netsim.schema.json"

@@ -17,7 +17,7 @@ def shell(
     seed: Seed = None,
     set_: Settings = None,
 ) -> None:
-    """Look into a run at an instant, type Linux commands on its nodes, let time pass, break things.
+    """Look into a run at an instant. Type Linux commands on its nodes, let time pass, break things.
 
     Reads commands from standard input when that is no terminal; the exit status is then the last command's.
 

@@ -22,7 +22,7 @@ def show(
     json: Json = False,
     set_: Settings = None,
 ) -> None:
-    """Run a scenario up to an instant and show what a command prints on a node there.
+    """Show what a command prints on a node at an instant of a run.
 
     Example: netsim show scenarios/dead-gateway.yaml router "ip neigh" --at 70s
 

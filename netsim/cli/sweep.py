@@ -28,7 +28,7 @@ def sweep(
     json: Json = False,
     set_: Settings = None,
 ) -> None:
-    """Run a scenario over seeds and settings; print quantiles of what its expectations timed.
+    """Run a scenario over seeds and settings. Prints quantiles of what its expectations timed.
 
     Seeds count up from --seed or the file's. With --out, runs that an earlier sweep finished there are not run again.
     Exit 0 when every expectation held in every run.

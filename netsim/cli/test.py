@@ -30,7 +30,7 @@ def run_folders(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run every scenario file below the paths and print a line an expectation; sentences only for what failed.
+    """Run every scenario below some folders. Prints a line an expectation, and sentences only for what failed.
 
     Where GITHUB_ACTIONS is set, what failed is annotated at its line of the file.
 

@@ -19,7 +19,8 @@ _SUFFIXES = (".yaml", ".yml", ".graphml", ".gml", ".json")
 
 def topo() -> typer.Typer:
     """Build the group of topology commands."""
-    group = typer.Typer(no_args_is_help=True, help="List, draw, convert and plan topologies.")
+    about = "List, draw, convert and plan topologies.\n\nExample: netsim topo list topologies"
+    group = typer.Typer(no_args_is_help=True, help=about)
     group.command("list")(list_)
     group.command()(draw)
     group.command()(convert)
@@ -103,7 +104,7 @@ def plan(
     source: Annotated[str, typer.Argument(help="Bare graph: .graphml, .gml, .json.", metavar="GRAPH")],
     target: Annotated[str, typer.Argument(help="Topology file to write; its suffix says how.", metavar="OUT")],
 ) -> None:
-    """Make a topology of a public map: addresses, delays by distance, and routes with a way around a broken link.
+    """Make a topology of a public map. Adds addresses, delays by distance, routes and ways around a broken link.
 
     Example: netsim topo plan topologies/public/abilene.graphml abilene.yaml
     """

@@ -31,7 +31,7 @@ def verify(
     json: Json = False,
     set_: Settings = None,
 ) -> None:  # fmt: skip
-    """Run scenarios on the running kernel too, in real time, and print what agrees and what differs.
+    """Compare the emulator with the running kernel. Runs scenarios on both, prints what agrees and what differs.
 
     Needs root, or recordings; nothing outside its own namespaces is touched. Exit status: 0 nothing differs, 1
     something does, 4 skipped, with the reason.

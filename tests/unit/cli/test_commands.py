@@ -13,9 +13,13 @@ import pytest
 
 from netsim.cli import main
 from netsim.cli.app import app
+from netsim.cli.topo import topo
 
 ROOT = Path(__file__).parents[3]
-NAMES = sorted(command.name for command in app.registered_commands)
+NAMES = [
+    *sorted(command.name for command in app.registered_commands), "topo",
+    *sorted(f"topo {command.name or command.callback.__name__}" for command in topo().registered_commands),
+]  # fmt: skip
 README = re.sub(r"<!-- tour -->.*?```\n.*?```", "", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
 SHOWN = re.findall(r"^\$ (?!sudo)(.*netsim .*)$", README, re.MULTILINE)
 """What stands outside the tour, which tests/test_tour.py follows line by line in one folder."""
@@ -33,10 +37,18 @@ events: [{{at: {at}, silence: b}}]
 @pytest.mark.parametrize("name", NAMES)
 def test_every_commands_help_shows_an_example(name, capsys):
     with pytest.raises(SystemExit) as caught:
-        main([name, "--help"])
-    out = capsys.readouterr().out
+        main([*name.split(), "--help"])
+    out = " ".join(capsys.readouterr().out.split())
     assert caught.value.code == 0
-    assert f"Example: netsim {name}" in " ".join(out.split()) or "netsim " + name in " ".join(out.split())
+    assert re.search(f"Example: (.* \\| )?netsim {name}\\b", out)
+
+
+@pytest.mark.parametrize("words", [(), ("topo",)])
+def test_help_has_a_whole_sentence_for_each_command(words, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([*words, "--help"])
+    assert "..." not in capsys.readouterr().out.replace("[ARGS]...", "")
 
 
 @pytest.mark.slow
