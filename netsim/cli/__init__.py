@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from errno import EDQUOT, EFBIG, ENOSPC
+from io import TextIOWrapper
 
 from netsim.errors import ConfigError, NetsimError
 
@@ -32,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise KeyboardInterrupt
 
     out = sys.stdout
+    if isinstance(out, TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")  # a terminal may know fewer letters than a scenario's names
     kept = signal.signal(signal.SIGTERM, end)
     try:
         from netsim.cli.app import app  # a fifth of a second in which a person may press Ctrl-C

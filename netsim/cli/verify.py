@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,6 +94,8 @@ def _check(files: list[str], memory: Memory) -> None:
     if memory.record is not None:
         try:
             memory.record.mkdir(parents=True, exist_ok=True)
+            if not os.access(memory.record, os.W_OK):
+                raise PermissionError(EACCES, os.strerror(EACCES))
         except OSError as error:
             what = f"{memory.record} cannot be written: {error.strerror}"
             raise ConfigError(Problem("--record", 0, 0, "", what)) from error

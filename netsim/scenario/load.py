@@ -38,8 +38,8 @@ def load(path: str | Path, *, settings: Mapping[str, str] | None = None, kind: F
     shown, file = str(path), Path(path)
     tree = read_topology_tree(file, shown) if kind == "any" else read_file(file, shown)
     if kind == "any" and isinstance(tree, Map) and "nodes" in tree.entries and "topology" not in tree.entries:
-        return _finish(_wrapped(tree), shown, file.stem, settings or {}, prefix="topology.")
-    return _finish(tree, shown, file.stem, settings or {})
+        return _finish(_wrapped(tree), shown, _named(file), settings or {}, prefix="topology.")
+    return _finish(tree, shown, _named(file), settings or {})
 
 
 def load_all(paths: Sequence[str | Path], *, settings: Mapping[str, str] | None = None) -> tuple[Scenario, ...]:
@@ -68,7 +68,12 @@ def load_topology(path: str | Path) -> Topology:
     tree = read_topology_tree(Path(path), shown)
     if not isinstance(tree, Map):
         raise ConfigError(tree.mark.problem("", "a topology is a mapping with nodes: and links:"))
-    return _finish(_wrapped(tree), shown, Path(path).stem, {}, prefix="topology.").topology
+    return _finish(_wrapped(tree), shown, _named(Path(path)), {}, prefix="topology.").topology
+
+
+def _named(file: Path) -> str:
+    """Return the name of a file's scenario that has none: the file's, as far as it is text."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in file.stem)
 
 
 def _wrapped(tree: Map) -> Map:

@@ -275,3 +275,14 @@ def test_topo_list_takes_the_topologies_of_a_folder_and_nothing_else(cli, tmp_pa
         (tmp_path / name).write_text(text)
     code, out, err = cli("topo", "list", ".")
     assert (code, [line.split()[0] for line in out.splitlines()], err) == (0, ["a.yml", "b.yaml"], "")
+
+
+@pytest.mark.slow
+def test_a_terminal_that_knows_fewer_letters_gets_their_numbers(tmp_path):
+    (tmp_path / "x.yaml").write_text(GOOD + "name: \u00e5\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "netsim", "run", "x.yaml"], cwd=tmp_path, capture_output=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"\\xe5: nothing was expected")

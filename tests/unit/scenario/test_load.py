@@ -1,5 +1,6 @@
 """Loading scenario files: defaults, includes, settings, positions of command lines, warnings."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,10 @@ def test_the_projects_own_scenario_has_neither_mistakes_nor_suspicions():
     scenario = load(root / "scenarios" / "dead-gateway.yaml")
     assert scenario.topology.gateways == ("isp1", "isp2")
     assert suspicions(scenario) == ()
+
+
+def test_a_scenario_without_a_name_has_its_files_as_far_as_that_is_text(tmp_path):
+    """What is no UTF-8 would be in no JSON, and a terminal obeys what is no text."""
+    path = tmp_path / os.fsdecode(b"b\xff\x1b[31m \xc3\xa9.yaml")
+    path.write_text("topology: {nodes: {a: {}}}\n")
+    assert load(path).name == "b\ufffd\ufffd[31m \u00e9"
