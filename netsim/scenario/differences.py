@@ -61,10 +61,10 @@ def first_parting(one: str | Path, other: str | Path) -> dict[str, Any] | None: 
 
 
 def _lines(file: Path) -> Iterator[str]:
-    number = 0
+    number = 1
     try:
-        with file.open(encoding="utf-8") as stream:
+        with file.open("rb") as stream:
             for number, line in enumerate(stream, 1):  # noqa: B007  # the number is for the complaint below
                 yield format_record(from_json(json.loads(line)))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(Problem(str(file), number + 1, 1, "", f"no record of a trace: {error}")) from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ConfigError(Problem(str(file), number, 1, "", f"no record of a trace: {error}")) from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from netsim.errors import ConfigError, Problem
 from netsim.scenario.result import Result
@@ -15,50 +16,55 @@ from netsim.topology.model import Topology
 if TYPE_CHECKING:
     from netsim.observe.plot import Figure
 
+_T = TypeVar("_T")
 DRAWN_BY_DEFAULT = ("gateways", "timeline")
 FORMATS = (".svg", ".png")
 
 
-def _data(result: Result, name: str) -> Any:  # Any: JSON values
+def _data(result: Result, name: str, read: Callable[[Any], _T]) -> _T:  # Any: JSON values
+    """Read a plot's data, which any program may have written. Raises ConfigError."""
+    hint = "run the scenario with this version of netsim again"
     if name not in result.plots:
-        hint = "run the scenario with this version of netsim again"
         raise ConfigError(Problem("plot", 0, 0, "", f"this result holds no data for the plot {name}", hint))
-    return result.plots[name]
+    try:
+        return read(result.plots[name])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(Problem("plot", 0, 0, "", f"no data for the plot {name}: {error}", hint)) from error
 
 
 def _gateways(result: Result) -> Figure:
     from netsim.observe.plot.gateways import GatewaysData, draw_gateways
     from netsim.observe.plot.values import from_json
 
-    return draw_gateways(from_json(GatewaysData, _data(result, "gateways")))
+    return draw_gateways(_data(result, "gateways", partial(from_json, GatewaysData)))
 
 
 def _timeline(result: Result) -> Figure:
     from netsim.observe.plot.timeline import TimelineData, draw_timeline
     from netsim.observe.plot.values import from_json
 
-    return draw_timeline(from_json(TimelineData, _data(result, "timeline")))
+    return draw_timeline(_data(result, "timeline", partial(from_json, TimelineData)))
 
 
 def _flows(result: Result) -> Figure:
     from netsim.observe.plot.flows import FlowsData, draw_flows
     from netsim.observe.plot.values import from_json
 
-    return draw_flows(from_json(FlowsData, _data(result, "flows")))
+    return draw_flows(_data(result, "flows", partial(from_json, FlowsData)))
 
 
 def _latency(result: Result) -> Figure:
     from netsim.observe.plot.latency import LatencyData, draw_latency
     from netsim.observe.plot.values import from_json
 
-    return draw_latency(from_json(LatencyData, _data(result, "latency")))
+    return draw_latency(_data(result, "latency", partial(from_json, LatencyData)))
 
 
 def _topology(result: Result) -> Figure:
     from netsim.observe.plot.topology import draw_topology as draw
     from netsim.observe.plot.topology import topology_data
 
-    return draw(topology_data(_data(result, "topology"), title=result.scenario))
+    return draw(_data(result, "topology", partial(topology_data, title=result.scenario)))
 
 
 PLOTS: Mapping[str, Callable[[Result], Figure]] = MappingProxyType({
@@ -73,13 +79,19 @@ PLOTS: Mapping[str, Callable[[Result], Figure]] = MappingProxyType({
 
 def plots_of(result: Result, wanted: Sequence[str] = ()) -> tuple[str, ...]:
     """Return which figures to draw: those asked for, else the scenario's, else the default ones; each figure once."""
-    names = wanted or tuple(result.plots.get("wanted", ())) or DRAWN_BY_DEFAULT
+    names = wanted or (_data(result, "wanted", _names) if "wanted" in result.plots else ()) or DRAWN_BY_DEFAULT
     names = tuple(name for name in names if name != "ladder")
     drawn = {PLOTS[name]: name for name in reversed(names) if name in PLOTS}
     unknown = next((name for name in names if name not in PLOTS), None)
     if unknown is not None:
         result.plot(unknown)  # says in words that there is none
     return tuple(name for name in names if drawn[PLOTS[name]] == name)
+
+
+def _names(data: Any) -> tuple[str, ...]:  # Any: JSON values
+    if not isinstance(data, list) or not all(isinstance(each, str) for each in data):
+        raise TypeError(f"{data!r:.60} are no names")
+    return tuple(data)
 
 
 def save_plots(result: Result, folder: Path, wanted: Sequence[str] = ()) -> list[Path]:

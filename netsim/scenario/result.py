@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from netsim.errors import ConfigError, Problem
@@ -26,6 +27,12 @@ EXIT_BUG = 3
 EXIT_SKIPPED = 4
 
 Json = dict[str, Any]  # Any: JSON values
+
+_SHAPES: Mapping[str, type | tuple[type, ...]] = MappingProxyType({
+    "scenario": str, "seed": int, "duration_s": (int, float), "digest": str, "expect": list, "events": list,
+    "flows": dict, "gateways": dict, "neigh": list, "nat": list, "commands": list, "drops": dict, "ledger": dict,
+    "packet_hops": int, "wall_s": (int, float), "plots": dict, "ended_s": (int, float),
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +115,12 @@ class Result:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Result:  # Any: JSON values
-        """Read back what `to_dict` made. Raises ConfigError for another schema."""
+        """Read back what `to_dict` made. Raises ValueError, KeyError or TypeError for what is none."""
         if data.get("schema") != SCHEMA:
-            said = data.get("schema", "none")
-            raise ConfigError(
-                Problem("<result>", 0, 0, "schema", f"{said} is not {SCHEMA}", "made by another version?")
-            )
+            raise ValueError(f"its schema is {data.get('schema')}, not {SCHEMA}")
+        for key, shape in _SHAPES.items():
+            if key in data and not isinstance(data[key], shape):
+                raise TypeError(f"{key}: {data[key]!r:.60} is not what stands there")
         verdicts = tuple(
             Verdict(name=v["name"], passed=v["passed"], measured=v["measured"], why=v["why"]) for v in data["expect"]
         )

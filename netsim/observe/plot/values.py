@@ -5,7 +5,9 @@ Times are float seconds: these values are for pictures, the exact numbers are in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 BAD = "bad"
@@ -52,6 +54,8 @@ class Band:
 
 
 _T = TypeVar("_T")
+_SCALARS: Mapping[type, tuple[type, ...]] = MappingProxyType({float: (float, int), int: (int,), str: (str,)})
+"""What JSON may hold for a field's type."""
 
 
 def to_json(value: Any) -> Any:  # Any: JSON values
@@ -64,7 +68,9 @@ def to_json(value: Any) -> Any:  # Any: JSON values
 
 
 def from_json(cls: type[_T], data: Any) -> _T:  # Any: JSON values
-    """Read back what `to_json` made of a `cls`. Raises KeyError for a missing field without default."""
+    """Read back what `to_json` made of a `cls`. Raises TypeError for what is none: another version's, or damaged."""
+    if not isinstance(data, dict):
+        raise TypeError(f"{data!r:.60} is no {cls.__name__}")
     hints = get_type_hints(cls)
     known = {each.name for each in fields(cls)}  # type: ignore[arg-type]  # cls is a dataclass by contract
     return cls(**{name: _decode(hints[name], value) for name, value in data.items() if name in known})
@@ -72,8 +78,12 @@ def from_json(cls: type[_T], data: Any) -> _T:  # Any: JSON values
 
 def _decode(hint: Any, value: Any) -> Any:  # Any: types and JSON values
     if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise TypeError(f"{value!r:.60} is no list")
         item = get_args(hint)[0]
         return tuple(_decode(item, each) for each in value)
     if is_dataclass(hint) and isinstance(hint, type):
         return from_json(hint, value)
+    if hint in _SCALARS and not isinstance(value, _SCALARS[hint]):
+        raise TypeError(f"{value!r:.60} is no {hint.__name__}")
     return value

@@ -94,8 +94,10 @@ def test_diff_of_a_run_with_itself_finds_nothing(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["diff", "a", "a"])
     assert (caught.value.code, capsys.readouterr().out) == (0, "no difference\n")
-    (tmp_path / "a" / "trace.jsonl").write_text("{}\n")
-    with pytest.raises(SystemExit) as caught:
-        main(["diff", "a", "a"])
-    assert caught.value.code == 2
-    assert "no record of a trace" in capsys.readouterr().err
+    good = (tmp_path / "a" / "trace.jsonl").read_text().splitlines()[0]
+    for bad in ("{}", "x", "[" * 100_000, "\x00"):
+        (tmp_path / "a" / "trace.jsonl").write_text(f"{good}\n{bad}\n")
+        with pytest.raises(SystemExit) as caught:
+            main(["diff", "a", "a"])
+        assert caught.value.code == 2
+        assert capsys.readouterr().err.startswith("a/trace.jsonl:2:1: no record of a trace: ")

@@ -1,11 +1,13 @@
 """The result value: JSON both ways, exit status, timing."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from netsim.errors import ConfigError
 from netsim.files import LONGEST
+from netsim.scenario.plots import save_plots
 from netsim.scenario.result import Result, Verdict, exit_code
 
 RESULT = Result(
@@ -52,7 +54,13 @@ def test_exit_status_names_and_timing():
     [
         ("{", "not a result"),
         ("[]", "holds several results"),
-        (json.dumps({"schema": "x/1"}), "x/1 is not netsim-result/1"),
+        (
+            json.dumps({"schema": "x/1"}),
+            "result.json: not a result of netsim run: its schema is x/1, not netsim-result/1",
+        ),
+        (json.dumps({**RESULT.to_dict(), "flows": 3}), "flows: 3 is not what stands there"),
+        (json.dumps({**RESULT.to_dict(), "seed": "a"}), "seed: 'a' is not what stands there"),
+        (json.dumps({**RESULT.to_dict(), "plots": []}), r"plots: \[\] is not what stands there"),
     ],
 )
 def test_a_file_that_is_no_result_is_refused_in_words(tmp_path, text, words):
@@ -62,3 +70,21 @@ def test_a_file_that_is_no_result_is_refused_in_words(tmp_path, text, words):
         Result.load(path)
     with pytest.raises(ConfigError, match="cannot be read"):
         Result.load(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("plots", "said"),
+    [
+        ({}, "this result holds no data for the plot gateways"),
+        ({"gateways": 3}, "no data for the plot gateways: 3 is no GatewaysData"),
+        ({"gateways": {"bogus": 1}}, "no data for the plot gateways: .* missing 5 required"),
+        ({"wanted": 3}, "no data for the plot wanted: 3 are no names"),
+        ({"wanted": ["topology"], "topology": 5}, "no data for the plot topology: 'int' object"),
+        ({"wanted": ["flows"], "flows": {"title": 5}}, "no data for the plot flows: 5 is no str"),
+        ({"wanted": ["bogus"]}, 'no plot "bogus"'),
+    ],
+)
+def test_plot_data_that_is_none_is_refused_in_words(tmp_path, plots, said):
+    with pytest.raises(ConfigError, match=said):
+        save_plots(replace(RESULT, plots=plots), tmp_path)
+    assert list(tmp_path.iterdir()) == []
