@@ -43,6 +43,17 @@ def read_bytes(path: Path, longest: int = LONGEST) -> bytes:
         return file.read(status.st_size or LONGEST)  # files of /proc have no size
 
 
+def expect_writable(path: Path) -> None:
+    """Raise OSError where a file could not be written now: to be told before the work that is to be written there."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    parent = path.parent
+    if not parent.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    if not os.access(path if path.exists() else parent, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file in one step, whatever links lead to it, with the mode that it has. Raises OSError.
 

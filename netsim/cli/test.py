@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,9 +38,11 @@ def run_folders(
     Example: netsim test scenarios --junit report.xml
     """
     import os
+    from pathlib import Path
 
     from netsim.cli.output import aside, progress
     from netsim.errors import ConfigError, Problem
+    from netsim.files import expect_writable
     from netsim.scenario.load import load_all
     from netsim.scenario.result import exit_code
 
@@ -47,6 +50,9 @@ def run_folders(
     if not files:
         raise ConfigError(Problem(" ".join(paths or ["scenarios"]), 0, 0, "", "no scenario files here"))
     scenarios = load_all(files, settings=settings(None, seed))
+    if junit is not None:
+        with _writing(junit):
+            expect_writable(Path(junit))
     done: dict[int, Run] = {}
     told = 0
     with progress(f"{len(files)} scenarios") as bar:
@@ -81,13 +87,20 @@ def _report(junit: str, files: Sequence[Path], done: Mapping[int, Run]) -> None:
     from pathlib import Path
 
     from netsim.cli.tally import write_junit
-    from netsim.errors import ConfigError, Problem
 
     unfinished = [str(file) for number, file in enumerate(files) if number not in done]
-    try:
+    with _writing(junit):
         write_junit(Path(junit), [done[number] for number in sorted(done)], unfinished)
+
+
+@contextmanager
+def _writing(file: str) -> Iterator[None]:
+    from netsim.errors import ConfigError, Problem
+
+    try:
+        yield
     except OSError as error:
-        raise ConfigError(Problem(junit, 0, 0, "", f"cannot be written: {error.strerror}")) from error
+        raise ConfigError(Problem(file, 0, 0, "", f"cannot be written: {error.strerror}")) from error
 
 
 def _files(paths: Sequence[str]) -> list[Path]:

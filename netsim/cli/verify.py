@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,6 +82,7 @@ def _folder(given: str | None) -> Path | None:
 def _check(files: list[str], memory: Memory) -> None:
     """Raise ConfigError where the options do not go together."""
     from netsim.errors import ConfigError, Problem
+    from netsim.files import expect_writable
 
     if memory.record is not None and memory.against is not None:
         raise ConfigError(Problem("--against", 0, 0, "", "a recording is no kernel to record", "drop --record"))
@@ -94,8 +93,7 @@ def _check(files: list[str], memory: Memory) -> None:
     if memory.record is not None:
         try:
             memory.record.mkdir(parents=True, exist_ok=True)
-            if not os.access(memory.record, os.W_OK):
-                raise PermissionError(EACCES, os.strerror(EACCES))
+            expect_writable(memory.record / stems[0])
         except OSError as error:
             what = f"{memory.record} cannot be written: {error.strerror}"
             raise ConfigError(Problem("--record", 0, 0, "", what)) from error

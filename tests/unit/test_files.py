@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netsim.files import LONGEST_OF_OURS, UNFINISHED, Staging, read_bytes, write_bytes, write_text
+from netsim.files import LONGEST_OF_OURS, UNFINISHED, Staging, expect_writable, read_bytes, write_bytes, write_text
 
 
 def test_a_new_file_is_there_and_nothing_beside_it(tmp_path):
@@ -76,6 +76,18 @@ def test_what_cannot_be_written_is_an_oserror_in_words(tmp_path, name, kind):
         write_text(tmp_path / name, "new")
     assert caught.value.strerror
     assert (tmp_path / "a").read_text() == "old"
+
+
+def test_what_could_not_be_written_is_told_before_it_is(tmp_path, monkeypatch):
+    expect_writable(tmp_path / "new")
+    for place, kind in ((tmp_path, IsADirectoryError), (tmp_path / "no" / "new", FileNotFoundError)):
+        with pytest.raises(kind):
+            expect_writable(place)
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    (tmp_path / "old").write_text("")
+    expect_writable(tmp_path / "old")
+    with pytest.raises(PermissionError):
+        expect_writable(tmp_path / "new")
 
 
 @pytest.mark.parametrize("longest", [10, LONGEST_OF_OURS])
