@@ -47,7 +47,7 @@ class Traffic(Model):
     start: Duration = 0
     stop: Duration | None = Field(None, description="default: the end of the run")
     count: Annotated[int, Field(ge=1)] | None = None
-    every: Duration | None = None
+    every: Annotated[Duration, Field(gt=0)] | None = None
     rate: SendRate | None = None
     size: Size | None = Field(None, description="payload; default 100 udp, 56 ping, 1000 tcp, 10 kB http, 100 kB ftp")
     flows: Annotated[int, Field(ge=1, le=10_000)] = 1

@@ -20,6 +20,8 @@ from netsim.units import format_duration
 
 _BUILT_IN = frozenset({"main", "254", "local", "255", "default", "253"})
 _PREFIXES = MappingProxyType({"rule": ("ru", "rul", "rule"), "route": ("r", "ro", "rou", "rout", "route")})
+_LONGEST = 65535 - 20 - 8
+"""Octets of the longest payload behind an IP and a UDP or ICMP header."""
 _NAT_TARGETS = frozenset({"MASQUERADE", "SNAT", "MASQ"})
 
 
@@ -42,6 +44,7 @@ def suspicions(scenario: Scenario) -> tuple[Problem, ...]:
         _empty_tables(ctx, lines)
         _nat_without_device(ctx, node, lines)
     _beyond_the_end(ctx)
+    _too_long(ctx, scenario)
     _unplugged(ctx)
     _names(ctx)
     files = [tree.mark.source.file]
@@ -106,6 +109,16 @@ def _beyond_the_end(ctx: Context) -> None:
         _late(ctx, mapping(event), "at", ("events", i), duration)
     for name, flow in mapping(ctx.tree.get("traffic")).items():
         _late(ctx, mapping(flow), "start", ("traffic", name), duration)
+
+
+def _too_long(ctx: Context, scenario: Scenario) -> None:
+    """What no datagram holds is never sent: the send fails with EMSGSIZE."""
+    for name, flow in mapping(ctx.tree.get("traffic")).items():
+        size = mapping(flow).entries.get("size")
+        traffic = scenario.traffic[name]
+        if size is not None and traffic.kind in {"udp", "ping"} and traffic.payload > _LONGEST:
+            what = f"{traffic.payload} octets are more than a datagram holds ({_LONGEST})"
+            ctx.say(size.value.mark, ("traffic", name, "size"), what, "each send fails: Message too long")
 
 
 def _names(ctx: Context) -> None:

@@ -48,6 +48,12 @@ def test_rate_and_every_give_the_time_between_two_datagrams(tmp_path, options, i
     assert scenario.traffic["w"].interval == interval
 
 
+def test_traffic_without_a_time_between_two_is_refused(tmp_path):
+    """It was taken for the kind's own interval."""
+    with pytest.raises(ConfigError, match=r'traffic.w.every: "0s" is out of range \(more than 0\)'):
+        load(write(tmp_path, TWO + "traffic: {w: {from: a, to: gw, every: 0s}}\n"))
+
+
 def test_settings_replace_values_before_anything_is_checked(tmp_path):
     path = write(tmp_path, TWO + "traffic: {w: {from: a, to: gw, rate: 1Mbit}}\n")
     settings = {
@@ -134,6 +140,9 @@ topology:
     wan0: {ends: [router:wan0, isp1:eth0]}
     wan1: {ends: [router:wan1, isp2:eth0]}
 events: [{at: 20s, silence: isp1}]
+traffic:
+  long: {from: router, to: isp1, kind: ping, size: 70kB}
+  fits: {from: router, to: isp1, size: 65507}
 expect: [{name: r, repeatable: true}, {name: r, repeatable: true}]
 """
 
@@ -145,7 +154,8 @@ def test_legal_but_suspicious_things_are_warnings_with_their_place(tmp_path):
         (8, 52, "topology.nodes.router.run[1]", "rule for the empty table 30"),
         (10, 61, "topology.nodes.router.run[3]", "MASQUERADE without -o beside 2 uplinks (wan0, wan1)"),
         (17, 15, "events[0].at", "20s is not before the end of the run (10s)"),
-        (18, 46, "expect[1].name", 'a second expectation named "r"'),
+        (19, 52, "traffic.long.size", "70000 octets are more than a datagram holds (65507)"),
+        (21, 46, "expect[1].name", 'a second expectation named "r"'),
     ]
 
 
