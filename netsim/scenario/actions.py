@@ -49,7 +49,7 @@ class Flap(Model):
     link: NodeName
     down: Duration
     up: Duration
-    times: Annotated[int, Field(ge=1)] = 1
+    times: Annotated[int, Field(ge=1, le=100_000)] = 1
 
 
 class Injection(Model):

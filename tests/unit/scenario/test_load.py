@@ -48,6 +48,13 @@ def test_rate_and_every_give_the_time_between_two_datagrams(tmp_path, options, i
     assert scenario.traffic["w"].interval == interval
 
 
+def test_a_flap_that_takes_all_memory_is_refused(tmp_path):
+    """Each of its turns is an event of the run, filed when it begins."""
+    flap = "{at: 0s, flap: {link: wire, down: 1s, up: 1s, times: 1000000000}}"
+    with pytest.raises(ConfigError, match=r"number 1000000000 is out of range \(at most 100000\)"):
+        load(write(tmp_path, TWO + f"events: [{flap}]\n"))
+
+
 def test_traffic_without_a_time_between_two_is_refused(tmp_path):
     """It was taken for the kind's own interval."""
     with pytest.raises(ConfigError, match=r'traffic.w.every: "0s" is out of range \(more than 0\)'):
