@@ -21,6 +21,8 @@ _CONDITIONS = MappingProxyType(
     }
 )
 
+_MOST_BINS = 2_000_000
+
 
 def check_expectations(ctx: Context) -> None:
     """Check every expectation and every captured point."""
@@ -41,6 +43,17 @@ def check_expectations(ctx: Context) -> None:
     for i, point in enumerate(sequence(ctx.tree.get("observe", "pcap"))):
         if text_of(point) != "all" and isinstance(point, Scalar):
             _point(ctx, point, ("observe", "pcap", i))
+    _bins(ctx)
+
+
+def _bins(ctx: Context) -> None:
+    """Check that a run has no more bins than it can remember: each counted thing has a number for each."""
+    given = ctx.tree.get("observe", "bin")
+    bin_, duration = read(given, parse_instant), ctx.duration
+    if given is not None and bin_ and duration is not None and duration // bin_ > _MOST_BINS:
+        what = f"the run would have {duration // bin_:,} bins, and no more than {_MOST_BINS:,} are counted"
+        least = format_duration(-(-duration // _MOST_BINS))
+        ctx.say(given.mark, ("observe", "bin"), what, f"{least} or more")
 
 
 def _after(ctx: Context, expect: Map, path: Path) -> Ns | None:

@@ -48,6 +48,23 @@ def test_rate_and_every_give_the_time_between_two_datagrams(tmp_path, options, i
     assert scenario.traffic["w"].interval == interval
 
 
+@pytest.mark.parametrize(
+    ("duration", "bin_", "said"),
+    [
+        ("6s", "1ns", "bin: the run would have 6,000,000,000 bins, and no more than 2,000,000 are counted (3us or more)"),
+        ("200s", "99us", "(100us or more)"), ("200s", "100us", ""), ("6s", "1h", ""),
+    ],
+)  # fmt: skip
+def test_bins_beyond_memory_are_refused(tmp_path, duration, bin_, said):
+    text = TWO + f"duration: {duration}\nobserve: {{bin: {bin_}}}\n"
+    if not said:
+        load(write(tmp_path, text))
+        return
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, text))
+    assert said in str(caught.value)
+
+
 def test_a_flap_that_takes_all_memory_is_refused(tmp_path):
     """Each of its turns is an event of the run, filed when it begins."""
     flap = "{at: 0s, flap: {link: wire, down: 1s, up: 1s, times: 1000000000}}"
