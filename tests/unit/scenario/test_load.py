@@ -51,7 +51,7 @@ def test_rate_and_every_give_the_time_between_two_datagrams(tmp_path, options, i
 @pytest.mark.parametrize(
     ("duration", "bin_", "said"),
     [
-        ("6s", "1ns", "bin: the run would have 6,000,000,000 bins, and no more than 2,000,000 are counted (3us or more)"),
+        ("6s", "1ns", "run would have 6,000,000,000 bins, and no more than 2,000,000 are counted (3us or more)"),
         ("200s", "99us", "(100us or more)"), ("200s", "100us", ""), ("6s", "1h", ""),
     ],
 )  # fmt: skip
