@@ -90,8 +90,8 @@ def _options(ctx: Context, flow: Map, path: Path, senders: list[str]) -> None:
     dev = text_of(flow.get("dev"))
     for sender in senders if dev is not None else ():
         ctx.need_device(sender, str(dev), flow.entries["dev"].value.mark, (*path, "dev"))
-    sport, flows = text_of(flow.get("sport")), text_of(flow.get("flows"))
-    if sport and flows and sport.isdigit() and flows.isdigit() and int(sport) + int(flows) - 1 > 65535:
+    sport, flows = read(flow.get("sport"), int), read(flow.get("flows"), int)
+    if sport is not None and flows is not None and sport + flows - 1 > 65535:
         ctx.say(flow.entries["sport"].value.mark, (*path, "sport"), f"{flows} flows from port {sport} on pass 65535")
 
 

@@ -125,8 +125,9 @@ def _include(tree: Map, shown: str, problems: list[Problem]) -> tuple[Map, tuple
     if not isinstance(value, Scalar) or not isinstance(value.value, str):
         return tree, (shown,)
     path = Path(os.path.normpath(Path(shown).parent / value.text))
-    if not path.is_file():
-        near = sorted(each.name for each in path.parent.glob("*") if each.is_file()) if path.parent.is_dir() else []
+    if not os.path.isfile(path):  # a name too long for any file is none either
+        folder = path.parent
+        near = sorted(each.name for each in folder.glob("*") if each.is_file()) if os.path.isdir(folder) else []
         what = f"no file {path.as_posix()}"
         problems.append(value.mark.problem("topology", what, did_you_mean(path.name, near)))
         return _replace(tree, "topology", Map(value.mark)), (shown,)

@@ -24,7 +24,8 @@ _FIRST = frozenset("~nNtTfF+-.0123456789")
 """What a null, a boolean or a number may begin with."""
 _NULL = re.compile("|~|null|Null|NULL")
 _BOOL = re.compile("true|True|TRUE|false|False|FALSE")
-_INT = re.compile("[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_INT = re.compile("[-+]?[0-9]{1,400}|0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
+"""Longer ones Python neither reads nor prints: they stay text."""
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _BOUND = re.compile(r":\s+(>=?\s*[0-9][^,}\]#]*)")

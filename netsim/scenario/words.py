@@ -147,7 +147,7 @@ def _close_only(value: object, names: list[str]) -> str:
 def _quote_hint(kind: str, value: object) -> str:
     if kind == "string_type" and isinstance(value, (int, float)):
         return f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
-    if kind == "bool_type" and value in {"yes", "no", "on", "off"}:
+    if kind == "bool_type" and isinstance(value, str) and value in {"yes", "no", "on", "off"}:
         return f'did you mean "{"true" if value in {"yes", "on"} else "false"}"?'
     return ""
 

@@ -77,7 +77,7 @@ def to_dict(graph: Graph) -> dict[str, Any]:  # Any: a topology as its file has 
     nodes: dict[str, Any] = {}
     hubs: dict[Any, tuple[str, dict[str, Any]]] = {}
     for node, given in graph.nodes(data=True):
-        if given.get("kind") in MEDIA:
+        if str(given.get("kind")) in MEDIA:
             settings = {key: given[key] for key in LINK_KEYS if key in given}
             hubs[node] = (str(given.get("name", node)), {"ends": [], **settings})
         else:
@@ -161,7 +161,7 @@ def _edges(graph: Graph) -> list[tuple[Any, Any, dict[str, Any]]]:
 def _used_devices(graph: Graph, nodes: Mapping[str, Any]) -> dict[str, set[str]]:
     used = {name: {*_keys(node.get("interfaces"))} for name, node in nodes.items()}
     for _, _, given in graph.edges(data=True):
-        for end in given.get("ends") or ():
+        for end in _given_ends(given):
             name, _, dev = str(end).partition(":")
             used.setdefault(name, set()).add(dev)
     return used
@@ -171,10 +171,17 @@ def _keys(value: Any) -> list[str]:  # Any: an attribute of a graph
     return [str(key) for key in value] if isinstance(value, Mapping) else []
 
 
+def _given_ends(given: Mapping[str, Any]) -> list[str]:
+    """Return the interfaces that an edge names. Raises GraphError."""
+    ends = given.get("ends") or ()
+    if not isinstance(ends, (list, tuple)):
+        raise GraphError(f"the ends of an edge are a list, not {ends}")
+    return [str(end) for end in ends]
+
+
 def _ends(given: Mapping[str, Any], nodes: list[Any], names: Mapping[Any, str], used: dict[str, set[str]]) -> list[str]:
     """Return the interfaces of an edge, those given or the next free ethN of each node."""
-    if given.get("ends"):
-        ends = [str(end) for end in given["ends"]]
+    if ends := _given_ends(given):
         if sorted(_node(end) for end in ends) != sorted(names[node] for node in nodes):
             between = " and ".join(names[node] for node in nodes)
             raise GraphError(f"the edge at {between} has the ends {', '.join(ends)}")

@@ -114,6 +114,8 @@ def _parse_node_link(text: str) -> Graph:
     if not isinstance(data, dict) or "nodes" not in data:
         raise GraphError("not node-link JSON: it has no nodes")
     edges = "edges" if "edges" in data else "links"
+    if not isinstance(data.get("graph", {}), dict):
+        raise GraphError('not node-link JSON: "graph" is not a mapping')
     return nx.node_link_graph(data, edges=edges)
 
 

@@ -1,5 +1,6 @@
 """Loading scenario files: defaults, includes, settings, positions of command lines, warnings."""
 
+import json
 import os
 from pathlib import Path
 
@@ -63,6 +64,26 @@ def test_bins_beyond_memory_are_refused(tmp_path, duration, bin_, said):
     with pytest.raises(ConfigError) as caught:
         load(write(tmp_path, text))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("traffic: {w: {from: a, to: gw, new_flows: []}}\n", "traffic.w.new_flows: a list is not true or false"),
+        (f"traffic: {{w: {{from: a, to: gw, sport: '{'2' * 5000}'}}}}\n", "is not a port"),
+        (f"seed: {'2' * 5000}\n", "is not a whole number"), (f"seed: 0x{'f' * 5000}\n", "is not a whole number"),
+    ],
+)  # fmt: skip
+def test_values_of_another_kind_are_told_as_such(tmp_path, text, said):
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, TWO + text))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "no/such/file", "."])
+def test_a_topology_whose_name_is_no_files_is_told(tmp_path, name):
+    with pytest.raises(ConfigError, match="topology: no file"):
+        load(write(tmp_path, f"topology: {json.dumps(name)}\n"))
 
 
 def test_a_flap_that_takes_all_memory_is_refused(tmp_path):

@@ -137,6 +137,8 @@ def test_a_graph_that_is_no_topology_is_refused_in_words():
     [
         ("x.graphml", "<graphml", "not a graphml file"), ("x.gml", "graph [", "not a gml file"),
         ("x.json", "[]", "it has no nodes"), ("x.json", "{", "not a json file"),
+        ("x.json", '{"nodes": [{"id": 1}], "edges": [], "graph": 3}', '"graph" is not a mapping'),
+        ("x.json", '{"nodes": [{"id": 1}], "edges": [{"source": 1, "target": 1, "ends": true}]}', "a list, not True"),
     ],
 )  # fmt: skip
 def test_a_broken_graph_file_is_refused_in_words(tmp_path, name, text, words):
@@ -144,6 +146,11 @@ def test_a_broken_graph_file_is_refused_in_words(tmp_path, name, text, words):
     path.write_text(text)
     with pytest.raises(GraphError, match=words):
         read_graph(path)
+
+
+def test_a_nodes_kind_of_any_kind_is_its_fields_to_judge(tmp_path):
+    (tmp_path / "x.json").write_text('{"nodes": [{"id": 1, "kind": {}}], "edges": []}')
+    assert read_graph(tmp_path / "x.json")["nodes"] == {"1": {}}
 
 
 def test_a_map_with_repeated_edges_and_labels_is_read(tmp_path):
