@@ -25,8 +25,8 @@ SCENARIOS = ("contract/verbs-control", "dead-gateway", "detection-time", "kernel
 VALUES = [
     None, True, 0, -1, 3, 2**70, 1.5, 1e308, "", "x", "0", "10.0.0.1/24", "10.0.0.1", "a:eth0", ":", "1s", "100%",
     ">= 5", "..", "5s..1s", "1e400", "\u00e9", "\x7f", "2" * 5000, [], {}, [[]], [{}], {"": 1}, {"a": {"b": {}}},
-    ["a", "a"], "ip addr", "iptables -A", "${", "'", "a\nb", "all", "linux-6", "lo", "averyveryverylongname", "[", "*", "&a",
-    "!!x", "0x10", "NaN", ".inf",
+    ["a", "a"], "ip addr", "iptables -A", "${", "'", "a\nb", "all", "linux-6", "lo", "averyveryverylongname", "[", "*",
+    "&a", "!!x", "0x10", "NaN", ".inf",
 ]  # fmt: skip
 
 
