@@ -123,6 +123,9 @@ def _verb(ctx: Context, event: Map, verb: str, path: Path) -> None:
     entry = event.entries[verb]
     where = (*path, verb)
     kind = VERBS[verb]
+    if isinstance(entry.value, Scalar) and entry.value.value is None:
+        ctx.say(entry.key.mark, where, f"nothing to {verb}")
+        return
     match kind:
         case "node":
             ctx.need_node(entry.value, where)
@@ -132,7 +135,7 @@ def _verb(ctx: Context, event: Map, verb: str, path: Path) -> None:
             ctx.need_flow(entry.value, where)
         case "end":
             end = ctx.need_end(entry.value, where)
-            if end and verb in {"plug", "unplug"} and end not in ctx.ends():
+            if end and verb in {"plug", "unplug", "mute", "unmute"} and end not in ctx.ends():
                 ctx.say(entry.value.mark, where, f"{end} is on no link")
         case "impair" | "flap":
             ctx.need_link(mapping(entry.value).get("link"), (*where, "link"))

@@ -86,6 +86,20 @@ def test_a_topology_whose_name_is_no_files_is_told(tmp_path, name):
         load(write(tmp_path, f"topology: {json.dumps(name)}\n"))
 
 
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ("silence:", "events[0].silence: nothing to silence"), ("inject: null", "events[0].inject: nothing to inject"),
+        ("mute: a:eth1", "events[0].mute: a:eth1 is on no link"), ("unplug: a:eth1", "a:eth1 is on no link"),
+    ],
+)  # fmt: skip
+def test_events_that_act_on_nothing_are_told(tmp_path, event, said):
+    text = TWO.replace("addr: {eth0: 10.0.0.1/24}", "addr: {eth0: 10.0.0.1/24, eth1: 10.0.1.1/24}")
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, text + f"events: [{{at: 0s, {event}}}]\n"))
+    assert said in str(caught.value)
+
+
 def test_a_flap_that_takes_all_memory_is_refused(tmp_path):
     """Each of its turns is an event of the run, filed when it begins."""
     flap = "{at: 0s, flap: {link: wire, down: 1s, up: 1s, times: 1000000000}}"
