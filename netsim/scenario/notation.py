@@ -125,7 +125,9 @@ def build(layers: tuple[Layer, ...]) -> Any:  # Any: a scapy packet
             made = classes[layer.name](**layer.fields)
             to_octets(made)
         except Exception as error:  # scapy raises whatever it meets in a value that is not for that field
-            words = f"no value {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
+            words = str(error).partition("\n")[0].rstrip(":")
+            if isinstance(error, (KeyError, AttributeError)):
+                words = f"no {'value' if isinstance(error, KeyError) else 'field'} {words}"
             raise NotationError(layer.column, f"{layer.name}: {words}") from error
         packet = made if packet is None else packet / made
     return packet

@@ -115,6 +115,8 @@ class Failure(Exception):  # noqa: N818  # an ordinary outcome of a command, not
 
     def problem(self, argv: Sequence[Word], said_by: str) -> LineProblem:
         """Turn it into a mistake of the line; `said_by` ("ip route add") goes before the tool's words."""
-        what = self.stderr.split("\n", 1)[0].removeprefix("Error: ").removeprefix(f"{said_by}: ")
+        lines = self.stderr.splitlines()
+        said = [line for line in lines if line.strip() and not line.startswith("Warning: ")] or [""]
+        what = said[0].removeprefix("Error: ").removeprefix(f"{said_by}: ")
         at = self.word if self.word is not None else argv[-1] if argv else Word("", 1)
         return LineProblem(at.column, f"{said_by}: {what}", self.hint)

@@ -68,7 +68,7 @@ def _unit_hint(text: str, known: tuple[str, ...]) -> str:
     if guess not in known:
         close = get_close_matches(unit, known, n=1)
         guess = close[0] if close else ""
-    return f'did you mean "{number}{guess}"?' if guess else ""
+    return f'did you mean "{number}{guess}"?' if guess and f"{number}{guess}" != text.strip() else ""
 
 
 def reader(
