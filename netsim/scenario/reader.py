@@ -175,7 +175,8 @@ class _Tree:
     def _scalar(self, node: yaml.ScalarNode, mark: Mark, path: tuple[str | int, ...]) -> Scalar:
         tag, text = node.tag.removeprefix(_TAG), node.value
         value: bool | int | float | str | None = text
-        tagged = _TAGGED.match(self.source.lines[mark.line - 1], mark.column - 1) is not None
+        lines = self.source.lines  # a value that is left out at the very end has its place behind them
+        tagged = mark.line <= len(lines) and _TAGGED.match(lines[mark.line - 1], mark.column - 1) is not None
         if (not node.style and not tagged) or tag in {"int", "float", "bool", "null"}:
             value = resolve(text)
         elif tag != "str":

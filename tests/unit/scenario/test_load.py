@@ -89,7 +89,7 @@ def test_a_topology_whose_name_is_no_files_is_told(tmp_path, name):
 @pytest.mark.parametrize(
     ("event", "said"),
     [
-        ("silence: ~", "events[0].silence: nothing to silence"), ("inject: null", "events[0].inject: nothing to inject"),
+        ("silence: ~", "silence: nothing to silence"), ("inject: null", "events[0].inject: nothing to inject"),
         ("mute: a:eth1", "events[0].mute: a:eth1 is on no link"), ("unplug: a:eth1", "a:eth1 is on no link"),
     ],
 )  # fmt: skip

@@ -147,3 +147,9 @@ def test_lists_are_lists():
     tree = read_text("- 1\n- [2]\n", "x.yaml")
     assert isinstance(tree, Seq)
     assert plain(tree) == [1, [2]]
+
+
+def test_a_key_that_is_left_out_at_the_very_end_is_read():
+    """The parser places the value that is not there in a line that is not there either."""
+    read = read_text("a: 1\n? ", "x.yaml")
+    assert plain(read) == {"a": 1, "": None}
