@@ -135,6 +135,8 @@ def test_a_stamp_that_lies_in_the_future_is_old_for_an_unsigned_comparison(era, 
     """neigh_init() sets last_rand to now + 20 reachable times; 2.4 compares unsigned, so that it draws at once."""
     rig = Rig(era)
     before = rig.drawn
+    rig.collector.redraw(300 * S)
+    assert rig.drawn == before
     rig.collector.redraw(299 * S)
     assert rig.drawn - before == old
 
@@ -338,6 +340,14 @@ def test_mainline_gives_up_what_failed_needs_no_arp_or_is_older_than_5_seconds(f
     counted = not fields.get("learn") and fields.get("state") != PERMANENT
     assert bool(rig.log) is goes
     assert answer is (goes or not counted)
+
+
+def test_a_forced_collection_goes_on_behind_what_it_spares():
+    rig = Rig(gc_thresh2=4, gc_thresh3=6)
+    spared = [{"state": PERMANENT}, {"learn": True}, {"referenced": True}, {"updated": 99 * S}]
+    rig.held = [Entry(rig.parms, **fields) for fields in (*spared, {}, {}, {}, {})]
+    assert rig.collector.make_room(100 * S)
+    assert len(rig.log) == 2
 
 
 def test_between_thresh2_and_thresh3_mainline_collects_once_in_5_seconds():

@@ -10,7 +10,7 @@ import pytest
 
 from netsim.stack.netfilter.conntrack import Conntrack, CtTemplate
 from netsim.stack.netfilter.expect import Expectation, Expectations
-from netsim.stack.netfilter.ftp import LineEnds
+from netsim.stack.netfilter.ftp import FtpHelper, LineEnds
 from netsim.stack.netfilter.ftp_text import Found, Partial, command, search
 from netsim.stack.netfilter.seqadj import SeqAdjust
 from netsim.stack.netfilter.tuples import CtTuple
@@ -225,3 +225,39 @@ def test_a_shift_that_came_to_nothing_begins_anew_anywhere():
     shifts.note(0, 2000, 0)
     shifts.note(0, 1500, 3)
     assert [shifts.offset(0, seq) for seq in (1500, 1501)] == [5, 8]
+
+
+class Taken:
+    """Expectations of which only one port is free; `rng` draws where the search begins."""
+
+    def __init__(self, free, draw):
+        self.only, self.draw, self.tried = free, draw, []
+        self.conntrack = self.rng = self
+        self.expectations = self
+
+    def getrandbits(self, k):
+        assert k == 16
+        return self.draw
+
+    def free(self, dst, dport, proto, master, now):
+        self.tried.append(dport)
+        return dport == self.only
+
+    def add(self, expected, now, limit=1):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("draw", "free", "found", "tries"),
+    [(5, 50, True, 1), (5, 1029, True, 2), (5, 1030, True, 3), (64511, 65535, True, 2), (64512, 1024, True, 2),
+     (65535, 2047, True, 2), (65535, 1024, True, 3), (0, 1024 + 127, True, 129), (0, 1024 + 128, False, 129)],
+)  # fmt: skip
+def test_a_port_for_the_other_side_is_the_announced_one_or_the_next_free_of_128_from_a_random_start(
+    draw, free, found, tries
+):
+    """nf_nat_exp_find_port(): 1024 and above; the offset is sixteen bits wide."""
+    services = Taken(free, draw)
+    expected = awaiting(master(), 50)
+    assert FtpHelper(services)._find_port(expected, 0) is found
+    assert len(services.tried) == tries
+    assert (expected.dport == free) is found

@@ -7,6 +7,7 @@ xt_statistic.c; net/ipv4/netfilter/ip_tables.c ip_packet_match(); nft_limit.c (6
 from __future__ import annotations
 
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
@@ -191,6 +192,7 @@ SEGMENTS = [
     (TcpMatch(option=5), tcp(options=b"\x04\x03\x05\x01"), False),
     (TcpMatch(option=9), tcp(options=b"\1\1\1\x09"), True),
     (TcpMatch(option=9), tcp(options=b"\1\1\x07\xff" + b"\x09\2\1\1"), False),
+    (TcpMatch(option=4), tcp(options=MSS), False), (TcpMatch(option=7), tcp(options=b"\1\1\x05\x07"), False),
     (TcpMatch(option=2), doff(7, MSS), False), (TcpMatch(option=2, invert=OPTION), doff(7, MSS), True),
     (TcpMatch(option=2), doff(6, MSS), True), (TcpMatch(option=2), doff(5, MSS), False),
     (TcpMatch(option=2, flags_mask=2, flags_cmp=0), tcp(options=MSS), False),
@@ -335,6 +337,17 @@ def test_each_part_of_a_connection_is_asked_by_its_own_bit(bit):
     assert not says(ConntrackMatch(match=bit, **{name: fits}), udp())
     if isinstance(other, tuple) and other[1]:
         assert not says(ConntrackMatch(match=bit, **{name: other}), skb)
+
+
+@pytest.mark.parametrize(("name", "answer"), [("ftp", True), ("", True), ("sip", False)])
+def test_a_helper_is_that_of_the_connection_that_announced_this_one(name, answer):
+    """helper_mt(): master, and the master's helper."""
+    skb = tracked()
+    skb.ct.master = Conntrack(CtTuple(1, 2, 3, 4, 6), CtTuple(3, 4, 1, 2, 6))
+    assert not says(HelperMatch(helper=name), skb)
+    skb.ct.master.helper = SimpleNamespace(name="ftp")
+    assert says(HelperMatch(helper=name), skb) is answer
+    assert says(HelperMatch(helper=name, invert=True), skb) is not answer
 
 
 @pytest.mark.parametrize(("now", "seconds"), [(0, 9), (10 * S - 1, 0), (10 * S, 0), (99 * S, 0), (9 * S - 1, 1)])

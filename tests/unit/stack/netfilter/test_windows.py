@@ -109,6 +109,7 @@ LESSONS = [
     # a larger window raises the largest one and the receiver's edge
     ({"win": 2000}, S, (1000, 2000, 2000, 5000, 0, MAXACK), R, (5000, 7000, 800)),
     ({"win": 1000}, S, (1000, 2000, 1000, 5000, 0, MAXACK), R, R),
+    ({"win": 999}, S, (1000, 2000, 999, 5000, 0, MAXACK), R, R),
     ({"win": 1001}, S, (1000, 2000, 1001, 5000, 0, MAXACK), R, (5000, 6001, 800)),
     # a window of nothing leaves room for one octet, the probe's
     ({"win": 0}, S, (1000, 2000, 500, 5000, 0, MAXACK), (5000, 5000, 800), (5000, 5001, 800)),
