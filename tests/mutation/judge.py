@@ -45,7 +45,7 @@ OPTIONS = (
     "-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist", "-o",
     "addopts=--import-mode=importlib", "-W", "ignore::pytest.PytestAssertRewriteWarning",
 )  # fmt: skip
-MOST_TESTS = 400
+MOST_TESTS = 200
 SECONDS = 60
 """Of processor for the quick tests of a mutant, and four times that for the replays: then it runs for ever."""
 MEMORY = 4 << 30
@@ -127,16 +127,15 @@ def _measure(folder: Path) -> dict[str, list[str]]:
 
 
 def chosen_for(mutant: Mutant, reached: Mapping[str, list[str]]) -> list[str]:
-    """Return the tests for a mutant: those that reach its line.
+    """Return the tests for a mutant: all of its room's own that reach its line, and some of the others that do.
 
     What runs when a file is imported is reached by no test of its own: there it is the room's own tests, all of them,
-    and those from elsewhere that reach any line of the file.
+    and some from elsewhere that reach any line of the file.
     """
-    own = reached.get(f"{mutant.file}:{mutant.line}")
-    if own:
-        return spread(own)
     folder = f"tests/unit/stack/{Path(mutant.file).parent.name}"
-    return [folder, *spread([test for test in reached.get(mutant.file, []) if not test.startswith(folder)])]
+    place = reached.get(f"{mutant.file}:{mutant.line}", [])
+    near = [test for test in place if test.startswith(folder)] if place else [folder]
+    return near + spread([test for test in place or reached.get(mutant.file, []) if not test.startswith(folder)])
 
 
 def spread(tests: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,17 @@ def test_every_mutant_of_a_real_file_parses():
     assert len(found) > 50
     for mutant in found:
         ast.parse(mutant.apply(source))
+
+
+def test_what_is_called_equivalent_still_stands_in_the_sources():
+    """A line that was rewritten has mutants of its own, and perhaps a test that kills them."""
+    kept = tomllib.loads((ROOT / "tests/mutation/equivalent.toml").read_text(encoding="utf-8"))["mutant"]
+    for each in kept:
+        lines = (ROOT / each["file"]).read_text(encoding="utf-8").splitlines()
+        found = {
+            mutant.what
+            for mutant in mutants_of(ROOT / each["file"], each["file"])
+            if lines[mutant.line - 1].strip() == each["line"]
+        }
+        assert set(each["what"]) <= found, each
+        assert each["why"]
