@@ -91,6 +91,8 @@ def _argv(command: list[str], shell: str | None, node: str | None) -> list[str]:
         raise ConfigError(Problem("--shell", 0, 0, "", f"a shell or {command[0]}, not both", "--on NODE -- COMMAND"))
     if shell is not None and node is not None:
         raise ConfigError(Problem("--shell", 0, 0, "", "says where the shell is", "drop --on"))
+    if node is not None and not command:
+        raise ConfigError(Problem("--on", 0, 0, "", f"nothing to run on {node}", "--on NODE -- COMMAND"))
     if command and command[0].startswith("-"):
         what = f"{command[0]} is an option, and what stands behind -- is a command"
         raise ConfigError(Problem("COMMAND", 0, 0, "", what, f"netsim live FILE {command[0]} ... -- COMMAND"))

@@ -11,7 +11,7 @@ from netsim.cli.options import Json, Seed, Settings, instant, settings
 
 
 def show(
-    file: Annotated[str, typer.Argument(help="Scenario file.", metavar="FILE")],
+    file: Annotated[str, typer.Argument(help="Scenario or topology file.", metavar="FILE")],
     node: Annotated[str, typer.Argument(help="Node.", metavar="NODE")],
     command: Annotated[str, typer.Argument(help="Linux command line.", metavar="COMMAND")],
     at: Annotated[
@@ -30,7 +30,7 @@ def show(
     """
     from netsim.scenario.load import load
 
-    scenario = load(file, settings=settings(set_, seed))
+    scenario = load(file, settings=settings(set_, seed), kind="any")
     when = instant(at, "--at", scenario.duration)
     from netsim.cli.output import progress
     from netsim.observe.explain.facts import Fact, as_json

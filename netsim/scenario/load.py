@@ -37,7 +37,10 @@ def load(path: str | Path, *, settings: Mapping[str, str] | None = None, kind: F
     """
     shown, file = str(path), Path(path)
     tree = read_topology_tree(file, shown) if kind == "any" else read_file(file, shown)
-    if kind == "any" and isinstance(tree, Map) and "nodes" in tree.entries and "topology" not in tree.entries:
+    if isinstance(tree, Map) and "nodes" in tree.entries and "topology" not in tree.entries:
+        if kind != "any":
+            hint = f"a scenario names it: topology: {file.name}"
+            raise ConfigError(tree.entries["nodes"].key.mark.problem("", "a topology file, not a scenario", hint))
         return _finish(_wrapped(tree), shown, _named(file), settings or {}, prefix="topology.")
     return _finish(tree, shown, _named(file), settings or {})
 

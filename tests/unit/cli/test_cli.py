@@ -286,3 +286,14 @@ def test_a_terminal_that_knows_fewer_letters_gets_their_numbers(tmp_path):
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.startswith(b"\\xe5: nothing was expected")
+
+
+def test_a_topology_file_is_shown_and_not_run(cli):
+    two = ROOT / "topologies" / "two-isps.yaml"
+    code, out, err = cli("show", two, "router", "ip rule", "--at", "0s")
+    assert (code, err) == (0, "")
+    assert out.startswith("0:\tfrom all lookup local\n")
+    code, out, err = cli("run", two)
+    line, text, caret = err.splitlines()
+    assert (code, out, text, caret) == (2, "", "    nodes:", "    ^")
+    assert line.endswith(": a topology file, not a scenario (a scenario names it: topology: two-isps.yaml)")

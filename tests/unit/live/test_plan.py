@@ -110,6 +110,7 @@ def test_a_command_behind_taps_alone_is_the_persons_to_run():
         (["--shell", "b", "--on", "a"], "--shell: says where the shell is (drop --on)"),
         (["true", "--on", "c"], 'NODE: "c" is no real node (there are: b)'),
         (["--shell", "c"], 'NODE: "c" is no real node (there are: b)'),
+        (["--on", "b"], "--on: nothing to run on b (--on NODE -- COMMAND)"),
     ],
 )
 def test_options_stand_before_the_dashes_wherever_the_file_does_and_none_is_passed_over(tmp_path, capsys, words, told):
