@@ -152,7 +152,7 @@ def test_a_paths_source_follows_the_addresses_of_its_device(make_box):
     box.sh("ip addr add 10.9.9.9/32 dev eth0")
     assert trie.source(info, 0, 0) == parse_ip("10.0.1.2")
     assert path.source_at == box.net.interfaces.generation
-    box.sh("ip route add 10.7.0.0/16 via 10.0.1.1")
+    box.sh("ip route add 10.7.0.0/16 via 10.0.1.1 metric 9")
     made = box.net.fib.lookup.tables[254].leaf(16, parse_ip("10.7.0.0"))[0].info
     assert made.nexthops[0].source_at == box.net.interfaces.generation
     made.nexthops[0].source = 7
@@ -171,3 +171,68 @@ def test_routes_are_told_in_the_words_of_iproute2():
     assert prefix_text(0x0A000001, 32) == "10.0.0.1"
     assert prefix_text(0x0A000000, 24) == "10.0.0.0/24"
     assert flag_words(1 | 2 | 4 | 8 | 16) == ["dead", "onlink", "pervasive", "linkdown", "suspect"]
+
+
+def test_a_route_is_told_with_all_that_tells_it_from_others(make_box):
+    """ip monitor route: tos, table, protocol, scope, source, metric, and each path of several with its weight."""
+    from netsim.stack.fib.text import route_text
+
+    box = make_box("linux-2.4").two_isps()
+    box.sh("""ip route add 10.7.0.0/16 via 10.0.1.1 tos 0x10 proto static src 10.0.1.2 metric 7 table 20
+              ip route add 10.8.0.0/16 nexthop via 10.0.1.1 weight 2 nexthop dev wan1
+              ip route add blackhole 10.9.0.0/16
+              ip route add 10.6.0.0/16 dev wan0 scope link proto 77""")
+    tables = box.net.fib.lookup.tables
+    told = {
+        text.split(" ")[0]: text
+        for number in (254, 20)
+        for plen, prefix, alias in tables[number].entries()
+        for text in [route_text(plen, prefix, alias, number)]
+    }
+    assert told["10.7.0.0/16"] == (
+        "10.7.0.0/16 tos 0x10 via 10.0.1.1 dev wan0 table 20 proto static src 10.0.1.2 metric 7"
+    )
+    assert told["10.8.0.0/16"] == "10.8.0.0/16 nexthop via 10.0.1.1 dev wan0 weight 2 nexthop dev wan1 weight 1"
+    assert told["blackhole"] == "blackhole 10.9.0.0/16"
+    assert told["10.6.0.0/16"] == "10.6.0.0/16 dev wan0 proto 77 scope link"
+    assert told["10.0.1.0/24"] == "10.0.1.0/24 dev wan0 proto kernel scope link src 10.0.1.2"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "exists"),
+    [
+        ("table 20", "table 20", True), ("table 20", "table 21", False), ("blackhole", "blackhole", True),
+        ("blackhole", "prohibit", False), ("table 20", "blackhole", False),
+        ("from 10.0.0.0/8 table 20", "table 20", False),
+        ("from 0/0 table 20", "table 20", True), ("fwmark 1 table 20", "fwmark 1/0xf table 20", False),
+        ("fwmark 1 table 20", "fwmark 1 table 20", True), ("tos 4 table 20", "table 20", False),
+        ("iif eth0 table 20", "iif eth0 table 20", True), ("to 10.0.0.0/8 table 20", "to 10.0.0.0/9 table 20", False),
+        ("table 20 suppress_prefixlength 3", "table 20 suppress_prefixlength 4", True),
+    ],
+)  # fmt: skip
+def test_a_rule_is_there_already_if_all_that_selects_is_equal(make_box, first, second, exists):
+    """rule_exists(): what it suppresses does not count, what it does only if it looks nothing up."""
+    box = make_box("linux-6")
+    box.sh(f"ip rule add prio 10 {first}")
+    if exists:
+        assert box.refused(f"ip rule add prio 10 {second}") == "RTNETLINK answers: File exists"
+    else:
+        box.sh(f"ip rule add prio 10 {second}")
+
+
+@pytest.mark.parametrize(
+    ("ip", "kind"),
+    [("0.0.0.0", 3), ("0.1.2.3", 3), ("255.255.255.255", 3), ("224.0.0.1", 5), ("239.1.1.1", 5), ("10.0.1.2", 2),
+     ("10.0.1.255", 3), ("10.0.1.9", 1), ("240.0.0.1", 1), ("127.0.0.1", 2)],
+)  # fmt: skip
+@pytest.mark.parametrize("kernel", ["linux-6", "linux-2.4"])
+def test_what_an_address_is(make_box, kernel, ip, kind):
+    """Inet_addr_type(): zeronet, the limited broadcast, multicast, the local table; 2.4 calls class E broadcast."""
+    box = make_box(kernel)
+    box.device("eth0", "10.0.1.2/24")
+    box.device("eth1", "10.0.2.2/24")
+    lookup = box.net.fib.lookup
+    expected = 3 if kernel == "linux-2.4" and ip.startswith("240") else kind
+    assert lookup.address_type(parse_ip(ip)) == expected
+    eth1 = box.net.interfaces.named("eth1")
+    assert lookup.address_type(parse_ip(ip), eth1) == (1 if ip.startswith(("10.", "127.")) else expected)
