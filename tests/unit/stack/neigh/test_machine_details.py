@@ -5,10 +5,13 @@ Source: net/core/neighbour.c __neigh_update(), neigh_flush_dev(), neigh_destroy(
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from netsim.addr import parse_ip
 from netsim.stack.dst import RTN_UNICAST, Route
+from netsim.stack.neigh import nud
 from netsim.stack.neigh.proxy import Delayed, ProxyTable
 from netsim.stack.profile.neigh import LINUX_24, MAINLINE
 from netsim.stack.timers import Timers
@@ -176,3 +179,55 @@ def test_what_waits_for_a_device_is_given_back_and_the_timer_with_the_last(bench
     assert [frame.uid for frame in proxies.table.purge(None)] == [2]
     assert (proxies.table.held, proxies.timers.next()) == (0, None)
     assert proxies.table.purge(None) == []
+
+
+# What a timer, an update and the scan make of an entry's age
+
+R, D = 30_000_000_000, 5_000_000_000
+TIMERS = [
+    # (era, state, confirmed, used, probes, now, event)
+    ("6", 2, 0, 0, 0, R, 3), ("6", 2, 0, R + 1 - D, 0, R + 1, 4), ("6", 2, 0, R - D, 0, R + 1, 5),
+    ("6", 8, 0, 0, 0, D, 3), ("6", 8, 0, 0, 0, D + 1, 5), ("6", 16, 0, 0, 2, R, 6), ("6", 16, 0, 0, 3, R, 7),
+    ("6", 1, 0, 0, 5, R, 6), ("6", 1, 0, 0, 6, R, 7), ("2.4", 8, 0, 0, 0, R - 1, 3), ("2.4", 8, 0, 0, 0, R, 5),
+    ("2.4", 16, 0, 0, 0, R - 1, 3), ("2.4", 16, 0, 0, 5, R, 6), ("2.4", 16, 0, 0, 6, R, 7),
+    ("2.4", 1, 0, 0, 5, 1, 6), ("2.4", 1, 0, 0, 6, 1, 7),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("era", "state", "confirmed", "used", "probes", "now", "event"), TIMERS)
+def test_what_a_timer_finds(eth0, era, state, confirmed, used, probes, now, event):
+    """neigh_timer_handler(): 3 fresh, 4 used, 5 expired, 6 one more probe, 7 none left; 2.4 compares strictly."""
+    entry = SimpleNamespace(parms=eth0.neigh, state=state, confirmed=confirmed, used=used, probes=probes)
+    assert nud.COLUMNS[era].timer_event(entry, now) == event
+
+
+@pytest.mark.parametrize(
+    ("state", "age", "event"),
+    [(2, R, None), (2, R + 1, 9), (4, R - 1, 10), (4, R, None), (8, R - 1, 10), (16, R - 1, 10), (1, 0, None),
+    (32, 0, None),
+     (128, 0, None), (4, R + 1, None)],
+)  # fmt: skip
+def test_what_2_4_settles_before_an_update(eth0, state, age, event):
+    """neigh_sync(); mainline looks at no age."""
+    entry = SimpleNamespace(parms=eth0.neigh, state=state, confirmed=100)
+    assert nud.COLUMNS["2.4"].sync_event(entry, 100 + age) == event
+    assert nud.COLUMNS["6"].sync_event(entry, 100 + age) is None
+
+
+def test_without_probes_of_its_own_a_doubted_entry_fails_unasked(eth0):
+    """neigh_max_probes(): ucast + app + (PROBE: mcast_resolicit, else mcast_solicit); one sum in 2.4."""
+    parms = eth0.neigh
+    parms.ucast_solicit = 0
+    entry = SimpleNamespace(parms=parms, state=8, confirmed=0, used=0, probes=0)
+    assert nud.COLUMNS["6"].timer_event(entry, D + 1) == 7
+    assert nud.COLUMNS["2.4"].timer_event(entry, R) == 5
+    parms.mcast_solicit = 0
+    assert nud.COLUMNS["2.4"].timer_event(entry, R) == 7
+    parms.mcast_resolicit = 1
+    assert nud.COLUMNS["6"].timer_event(entry, D + 1) == 5
+    parms.mcast_resolicit, parms.app_solicit = 0, 1
+    assert nud.COLUMNS["6"].timer_event(entry, D + 1) == 5
+    assert nud.send_event(0, parms) == nud.send_event(32, parms) == 0
+    parms.app_solicit = 0
+    assert nud.send_event(0, parms) == nud.send_event(32, parms) == 1
+    assert nud.send_event(4, parms) == 0

@@ -10,14 +10,18 @@ from types import SimpleNamespace
 
 import pytest
 
+from netsim.addr import parse_ip
 from netsim.stack.netfilter.conntrack import Conntrack, CtTemplate
 from netsim.stack.netfilter.ct_tcp import TcpTracker, is_plain_ack
 from netsim.stack.netfilter.ct_window import TcpTrack
+from netsim.stack.netfilter.expect import Expectation
 from netsim.stack.netfilter.hooks import HookContext
-from netsim.stack.netfilter.rulespec import CtTarget
+from netsim.stack.netfilter.requests import AppendRules, NewChain
+from netsim.stack.netfilter.rulespec import DROP_TARGET, CtTarget, JumpTarget, RuleSpec
 from netsim.stack.netfilter.status import IPS_ASSURED
 from netsim.stack.netfilter.targets import compile_target
 from netsim.stack.netfilter.tuples import CtTuple
+from netsim.stack.requests import DONE
 from netsim.stack.skb import Skb
 from netsim.units import sec
 from netsim.wire.tcp import build_tcp
@@ -141,3 +145,32 @@ def test_2_4_tracks_a_segment_whose_header_is_whole(kit, doff, length, tracked):
     body[12] = doff << 4
     router.receive(kit.ip("192.168.0.3", "203.0.113.10", 6, bytes(body)), "lan0", sec(1))
     assert router.nf.conntrack.count == tracked
+
+
+def test_an_expected_connection_takes_its_masters_mark_and_helper(kit, router):
+    """init_conntrack(): IPS_EXPECTED, ct->mark = exp->master->mark; RELATED until the answer comes."""
+    out(kit, router, sec(1))
+    (first,) = router.nf.conntrack
+    first.mark = 0x2A
+    expected = Expectation(first, 0, 0, parse_ip("203.0.113.77"), 4000, 17)
+    assert router.nf.conntrack.expectations.add(expected, sec(1))
+    skb = router.receive(kit.udp("192.168.0.9", 1, "203.0.113.77", 4000), "lan0", sec(2))
+    assert (skb.ct.mark, skb.ct.master is first, skb.ct.status & 1, skb.ctinfo) == (0x2A, True, 1, 1)
+    other = router.receive(kit.udp("192.168.0.9", 1, "203.0.113.78", 4000), "lan0", sec(2))
+    assert (other.ct.mark, other.ct.master, other.ct.status & 1, other.ctinfo) == (0, None, 0, 2)
+
+
+@pytest.mark.parametrize("goto", [False, True])
+def test_a_chain_is_walked_from_its_first_rule(kit, goto):
+    """ipt_do_table(): jumped to or gone to; behind a goto the caller's next rule is not seen."""
+    router = kit.Router()
+    for request in (
+        NewChain(table="filter", chain="mine"),
+        AppendRules(table="filter", chain="mine", rules=(RuleSpec(proto=17, target=DROP_TARGET), RuleSpec(proto=6))),
+        AppendRules(table="filter", chain="FORWARD", rules=(RuleSpec(target=JumpTarget("mine", goto)),)),
+        AppendRules(table="filter", chain="FORWARD", rules=(RuleSpec(target=DROP_TARGET),)),
+    ):
+        assert router.nf.request(request, now=0) == DONE
+    assert out(kit, router, sec(1)) == "FORWARD"
+    passed = router.receive(kit.tcp("192.168.0.3", 1, "203.0.113.10", 2, "S"), "lan0", sec(1))
+    assert (passed == "FORWARD") is not goto
