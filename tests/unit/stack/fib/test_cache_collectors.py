@@ -452,3 +452,48 @@ def test_a_chain_that_may_hold_nothing_holds_the_newest():
     assert rig.listed() == [key(3, 2)]
     rig.cache.drop(rig.cache.entries()[0])
     assert rig.listed() == []
+
+
+MAY = [
+    # flags, expires, whether the last of its chain, incoming, age, may go (patience 10, timeout 40)
+    (0, 0, True, 0, 10, False), (0, 0, True, 0, 11, True), (REDIRECTED, 0, True, 0, 11, False),
+    (REDIRECTED, 0, True, 0, 40, False), (REDIRECTED, 0, True, 0, 41, True), (0, 100, True, 0, 99, True),
+    (0, 100, True, 0, 100, True), (0, 101, True, 0, 40, False), (0, 101, True, 0, 41, True),
+    (BROADCAST, 0, False, 1, 0, True), (BROADCAST, 0, True, 1, 10, False), (BROADCAST, 0, False, 0, 10, False),
+    (MULTICAST, 0, False, 1, 0, True), (IS_LOCAL, 0, False, 1, 10, False),
+    (BROADCAST | REDIRECTED, 0, False, 1, 40, False), (BROADCAST | REDIRECTED, 0, False, 1, 41, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("at", range(len(MAY)))
+def test_an_answer_is_old_enough_to_go(at):
+    """rt_may_expire(), rt_fast_clean(), rt_valuable(), to the nanosecond."""
+    flags, expires, last, iif, age, may = MAY[at]
+    rig = Rig()
+    if last:
+        rig.store(key(32 if iif else 0, 1, iif), 100 - age, flags=flags, expires=expires)
+        rig.store(key(32 if iif else 0, 2, iif), 100)
+    else:
+        rig.store(key(32 if iif else 0, 2, iif), 100)
+        rig.store(key(32 if iif else 0, 1, iif), 100 - age, flags=flags, expires=expires)
+    entry = next(each for each in rig.cache.entries() if each.key[5] == 1)
+    assert rig.cache._may_expire(entry, 10, 40, 100) is may
+
+
+def test_a_dropped_answer_lets_its_neighbour_go():
+    rig = Rig()
+    first, second = rig.store(key(1), 0), rig.store(key(2), 0)
+    rig.cache.drop(rig.cache.entries()[0])
+    assert rig.holds.held == [second]
+    assert first.generation == -1
+
+
+def test_a_cache_full_of_what_is_used_just_now_refuses_and_has_room_a_moment_later():
+    """rt_garbage_collect(): "dst cache overflow" where patience of nothing finds nobody old enough."""
+    rig = Rig(gc_thresh=2, max_size=3, gc_elasticity=8, gc_timeout=10 * S, gc_min_interval=S)
+    for mark in range(3):
+        assert rig.store(key(5, mark), 100 * S) is not None
+    assert rig.store(key(5, 3), 100 * S) is None
+    assert len(rig.cache) == 3
+    assert rig.store(key(5, 3), 100 * S + 1) is not None
+    assert rig.listed()[0] == key(5, 3)
