@@ -10,7 +10,7 @@ from netsim.stack.sockets.tcp import sack
 from netsim.stack.sockets.tcp.context import TcpContext
 from netsim.stack.sockets.tcp.options import paws_ok, timestamp
 from netsim.stack.sockets.tcp.recovery import REXMIT_NEW, REXMIT_NONE
-from netsim.stack.sockets.tcp.reno import CA_OPEN
+from netsim.stack.sockets.tcp.reno import CA_OPEN, TCP_REORDERING
 from netsim.stack.sockets.tcp.segment import Segment
 from netsim.stack.sockets.tcp.sent import Delivered
 from netsim.stack.sockets.tcp.socket import TIMER_NONE, TIMER_PROBE0, TcpSocket
@@ -39,7 +39,7 @@ class AckInput:
         if ack > sock.snd_nxt:
             return ACK_UNSENT
         rtx = sock.rtx
-        told = Delivered()
+        told = Delivered(prior_una)
         advanced = ack > prior_una
         if advanced:
             sock.retransmits = 0
@@ -47,6 +47,7 @@ class AckInput:
         window_moved = self._update_window(sock, seg)
         sock.snd_una = ack
         packets, sacked_before = rtx.packets_out, rtx.sacked_out
+        sacked_to = rtx.sacked_to(prior_una)
         if seg.sack and sock.options.sack:
             sack.tag(sock, seg, told, prior_una, now)
         sock.soft_error = None
@@ -64,11 +65,14 @@ class AckInput:
         if told.acked:
             if not sock.options.sack:
                 told.delivered += max(told.acked - rtx.sacked_out, 1)
-                rtx.add_reno_sacks(1 - told.acked)
+                rtx.add_reno_sacks(1 - told.acked, told.acked)
                 if told.retrans_acked:
                     told.orig_end = -1  # the others may have waited behind the hole: they prove nothing
-            elif rtx.sacked_out:
-                rtx.forget_blocks(ack)
+            else:
+                if 0 <= told.first_seq < sacked_to:
+                    rtx.rack.overtaken(told.first_seq, rtx.sacked_to(ack), sock.mss)  # an original filled the hole
+                if rtx.sacked_out:
+                    rtx.forget_blocks(ack)
         rtx.rack.learn(told.prior, rtx.delivered)
         self._congestion(sock, seg, told, advanced=advanced, not_dup=not_dup or told.acked > 0, now=now)
         return ACK_OK
@@ -210,7 +214,7 @@ class AckInput:
             sock.confirm = True
         if cc.reducing:
             cc.reduce(told.delivered, rtx.lost_ever - lost_before, rtx.in_flight, una_advanced=advanced)
-        elif told.acked:
+        elif told.acked or (told.sacked and rtx.rack.reordering > TCP_REORDERING):  # tcp_may_raise_cwnd()
             cc.grow(told.delivered, now)
         self._again(sock, again, now)
         if TcpSample in ctx.outbox.wants:

@@ -71,6 +71,7 @@ class Recovery:
                 if not sack:
                     self._reno_sacks(sock, told, advanced=False, duplicate=duplicate)
             elif cc.undo and self._delayed(sock, tsecr):
+                rtx.rack.overtaken(told.prior_una, rtx.sacked_to(sock.snd_una), sock.mss)
                 if rtx.retrans_out:
                     return REXMIT_NONE, False  # an original filled the hole: retransmit no more, wait
                 self._settle_stamp(sock)
@@ -153,7 +154,7 @@ class Recovery:
             return 0, False
         if not sock.options.sack:
             state = sock.cc.state
-            if (state < CA_RECOVERY and rtx.sacked_out >= TCP_REORDERING) or (state == CA_RECOVERY and advanced):
+            if (state < CA_RECOVERY and rtx.sacked_out >= rtx.rack.reordering) or (state == CA_RECOVERY and advanced):
                 before = rtx.lost_out
                 if not first.lost:
                     rtx.mark_lost(first)
@@ -274,9 +275,11 @@ class Recovery:
         cc = sock.cc
         cc.frto = bool(self._ctx.sysctl.ipv4.tcp_frto) and (cc.state < CA_RECOVERY or sock.retransmits > 0)
         first = cc.state <= CA_DISORDER or sock.snd_una >= cc.high_seq or (cc.state == CA_LOSS and not sock.retransmits)
+        sock.rtx.mark_all_lost(now, sack=sock.options.sack)
         if first:
             self._init_undo(sock)
-        sock.rtx.mark_all_lost(now, sack=sock.options.sack)
+        if cc.state <= CA_DISORDER and sock.rtx.sacked_out >= TCP_REORDERING:
+            sock.rtx.rack.reordering = min(sock.rtx.rack.reordering, TCP_REORDERING)  # it was over-estimated
         cc.lose(sock.rtx.in_flight, sock.snd_nxt, now, first=first)
         sock.tlp_high_seq = 0
         self._ctx.sample(sock, "timeout", now)

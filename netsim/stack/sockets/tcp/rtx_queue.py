@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections import deque
 from heapq import heappop, heappush
 
-from netsim.stack.sockets.tcp.rack import Rack
+from netsim.stack.sockets.tcp.rack import TCP_MAX_REORDERING, Rack
 from netsim.stack.sockets.tcp.sent import Delivered, Sent
 from netsim.units import NS_PER_MS, NS_PER_US, Ns
 from netsim.wire.tcp import TCPHDR_FIN, TCPHDR_PSH
@@ -32,8 +32,8 @@ class RtxQueue:
     """
 
     __slots__ = (
-        "_blocks", "_by_time", "_head", "_lost", "_marks", "_order", "_segments", "delivered", "duplicates",
-        "highest_sack", "lost_ever", "lost_out", "packets_out", "rack", "retrans_out", "sacked_out", "skbs",
+        "_blocks", "_by_time", "_head", "_lost", "_marks", "_order", "_sacked_to", "_segments", "delivered",
+        "duplicates", "lost_ever", "lost_out", "packets_out", "rack", "retrans_out", "sacked_out", "skbs",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class RtxQueue:
         self.packets_out = self.sacked_out = self.lost_out = self.retrans_out = 0
         self.lost_ever = 0
         self.skbs = 0
-        self.highest_sack = 0
+        self._sacked_to = 0
         self.delivered = 1
         self.duplicates = 0
         self.rack = Rack()
@@ -57,15 +57,24 @@ class RtxQueue:
         """Segments believed to be in the network. Source: tcp_packets_in_flight()."""
         return self.packets_out - self.sacked_out - self.lost_out + self.retrans_out
 
-    def add_reno_sacks(self, count: int) -> int:
+    def add_reno_sacks(self, count: int, acked: int = 0) -> int:
         """Count duplicate ACKs (or, negative, forget some) as sacked; the oldest segment never is. Returns the change.
 
-        Source: tcp_add_reno_sack(), tcp_limit_reno_sacked().
+        More than can be are a sign of reordering. Source: tcp_add_reno_sack(), tcp_remove_reno_sacks(),
+        tcp_check_reno_reordering(), tcp_limit_reno_sacked().
         """
         before = self.sacked_out
         most = self.packets_out - min(max(self.lost_out, 1), self.packets_out)
-        self.sacked_out = max(0, min(before + count, most))
+        self.sacked_out = max(0, before + count)
+        if self.sacked_out > most:
+            self.sacked_out = most
+            self.rack.reordering = min(self.packets_out + acked, TCP_MAX_REORDERING)
+            self.rack.reord_seen += 1
         return self.sacked_out - before
+
+    def sacked_to(self, una: int) -> int:
+        """Return where the highest sacked segment ends. Mirrors tcp_highest_sack_seq()."""
+        return max(una, self._sacked_to) if self.sacked_out else una
 
     @property
     def retransmitting(self) -> bool:
@@ -192,8 +201,7 @@ class RtxQueue:
                 if told.first_at < 0:
                     told.first_at = sent.sent_at
                     told.original(sent.end)
-                if sent.seq < self.highest_sack:
-                    self.rack.reord_seen += 1
+                    told.first_seq = sent.seq
             if sent.sacked:
                 self.sacked_out -= 1
             elif sack:
@@ -239,8 +247,8 @@ class RtxQueue:
         self._advance(sent, now, min_us)
         told.arrived(sent)
         if not sent.ever:
-            if sent.seq < self.highest_sack:
-                self.rack.reord_seen += 1
+            if sent.seq < self._sacked_to and self.sacked_out:
+                told.overtaken(sent.seq)
             told.original(sent.end)
             if told.sack_at < 0:
                 told.sack_at = sent.sent_at
@@ -252,15 +260,24 @@ class RtxQueue:
                 sent.retrans = False
                 self.retrans_out -= 1
         sent.sacked = True
-        self.highest_sack = max(self.highest_sack, sent.seq)
+        self._sacked_to = max(self._sacked_to, sent.end)
         self.sacked_out += 1
         self.delivered += 1
         told.sacked += 1
         told.delivered += 1
 
-    def arrived_twice(self, left: int, right: int, marker: int) -> int:
-        """Return how many retransmitted segments lie in a duplicate SACK and end beyond `marker`."""
-        return sum(sent.ever and sent.end > marker for sent in self._inside(left, right))
+    def arrived_twice(self, left: int, right: int, marker: int, told: Delivered) -> int:
+        """Return how many retransmitted segments lie in a duplicate SACK and end beyond `marker`.
+
+        Source: tcp_sacktag_one(), "Account D-SACK for retransmitted packet".
+        """
+        count = 0
+        for sent in self._inside(left, right):
+            if sent.ever:
+                count += sent.end > marker
+                if sent.sacked:
+                    told.overtaken(sent.seq)
+        return count
 
     def clear_retransmissions(self, left: int, right: int) -> None:
         """Believe no more that retransmissions in a duplicate SACK are under way. Source: tcp_sacktag_one()."""
@@ -345,6 +362,7 @@ class RtxQueue:
         reneged = live[0].sacked
         if reneged:
             self._blocks.clear()
+            self._sacked_to = 0
         if reneged or not sack:
             self.sacked_out = 0
         for sent in live:

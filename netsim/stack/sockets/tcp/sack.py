@@ -3,13 +3,15 @@
 Theory. The first block of a peer that knows RFC 2883 may tell of a duplicate: it lies below what is acknowledged, or
 inside the second block. Each duplicate counts against the retransmissions of the last reduction; once none is left, all
 of them had been for nothing, and the reduction is taken back. Where reordering was seen, a duplicate also makes RACK
-more patient. Source: tcp_sacktag_write_queue(), tcp_check_dsack(), tcp_dsack_seen(), tcp_is_sackblock_valid(),
-tcp_sacktag_one(), tcp_rack_update_reo_wnd() (net/ipv4/tcp_input.c, 6.x); RFC 2018, 2883, 8985 section 6.2.
+more patient. An original that SACK tells of after higher ones is reordering.
+Source: tcp_sacktag_write_queue(), tcp_check_dsack(), tcp_dsack_seen(), tcp_is_sackblock_valid(), tcp_sacktag_one(),
+tcp_rack_update_reo_wnd() (net/ipv4/tcp_input.c, 6.x); RFC 2018, 2883, 8985 section 6.2.
 """
 
 from __future__ import annotations
 
 from netsim.stack.sockets.tcp.receiver import TCP_NUM_SACKS
+from netsim.stack.sockets.tcp.reno import CA_LOSS
 from netsim.stack.sockets.tcp.segment import Segment, unwrap
 from netsim.stack.sockets.tcp.sent import Delivered
 from netsim.stack.sockets.tcp.socket import TcpSocket
@@ -21,20 +23,21 @@ Block = tuple[int, int]
 def tag(sock: TcpSocket, seg: Segment, told: Delivered, prior_una: int, now: Ns) -> None:
     """Mark what a segment's blocks name. `sock.snd_una` is the segment's already, `prior_una` what it was before."""
     blocks = [(unwrap(left, seg.ack), unwrap(right, seg.ack)) for left, right in seg.sack[:TCP_NUM_SACKS]]
-    twice = _tells_of_duplicate(blocks, seg.ack) and _duplicate(sock, blocks[0], told, prior_una)
-    rtx = sock.rtx
-    for number, block in enumerate(blocks):
-        again = twice and not number
-        left, right = block
-        if right <= prior_una or not _valid(sock, block, again=again):
-            continue
-        if again:
-            resent = rtx.arrived_twice(left, right, sock.cc.undo_una)
-            sock.cc.found_needless(resent)
-        if right > sock.snd_una:
-            rtx.sack(left, right, now, told, sock.rtt.min_us)
-        if again:
-            rtx.clear_retransmissions(left, right)
+    rtx, cc = sock.rtx, sock.cc
+    twice = None
+    if _tells_of_duplicate(blocks, seg.ack) and _duplicate(sock, blocks[0], told, prior_una):
+        first = blocks.pop(0)
+        if first[1] > prior_una and _valid(sock, first, again=True):
+            twice = first
+            cc.found_needless(rtx.arrived_twice(*first, cc.undo_una, told))
+            blocks.append(first)
+    for block in sorted(blocks):  # so that of blocks that are new together none overtook another
+        if block[1] > sock.snd_una and (block is twice or _valid(sock, block, again=False)):
+            rtx.sack(*block, now, told, sock.rtt.min_us)
+    if twice is not None:
+        rtx.clear_retransmissions(*twice)
+    if told.overtaken_seq >= 0 and (cc.state != CA_LOSS or cc.undo):
+        rtx.rack.overtaken(told.overtaken_seq, rtx.sacked_to(sock.snd_una), sock.mss)
 
 
 def _tells_of_duplicate(blocks: list[Block], ack: int) -> bool:

@@ -47,21 +47,23 @@ class Delivered:
     """What one ACK told: counts of segments, and the instants that measures are taken from (-1 none).
 
     `first_at` and `last_at` are transmissions of never retransmitted segments that left the queue, `sack_at` and
-    `last_sack_at` of the first and last newly sacked; `orig_end` is the lowest end of these. `acked` counts what left,
-    `sacked` what was newly sacked, `delivered` both without counting any twice, and duplicates. `lone`: the one segment
-    that left was alone under way. `prior` is the latest one's. `duplicate`: a SACK tells of a duplicate, `probe_twice`
-    of the tail loss probe's.
+    `last_sack_at` of the first and last newly sacked; `orig_end` is the lowest end of these. `first_seq` is where the
+    first of those that left begins, `overtaken_seq` the lowest that SACK tells of after higher ones. `acked` counts
+    what left, `sacked` what was newly sacked, `delivered` both without counting any twice, and duplicates. `lone`: the
+    one segment that left was alone under way. `prior` is the latest one's. `prior_una` is what was acknowledged before.
+    `duplicate`: a SACK tells of a duplicate, `probe_twice` of the tail loss probe's.
     """
 
     __slots__ = (
-        "_latest", "acked", "delivered", "duplicate", "first_at", "last_at", "last_sack_at", "lone", "orig_end",
-        "prior", "probe_twice", "retrans_acked", "sack_at", "sacked",
+        "_latest", "acked", "delivered", "duplicate", "first_at", "first_seq", "last_at", "last_sack_at", "lone",
+        "orig_end", "overtaken_seq", "prior", "prior_una", "probe_twice", "retrans_acked", "sack_at", "sacked",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, prior_una: int = 0) -> None:
+        self.prior_una = prior_una
         self.acked = self.sacked = self.delivered = 0
         self.first_at = self.last_at = self.sack_at = self.last_sack_at = self.orig_end = -1
-        self.prior = -1
+        self.prior = self.first_seq = self.overtaken_seq = -1
         self._latest = 0
         self.retrans_acked = self.lone = self.duplicate = self.probe_twice = False
 
@@ -75,3 +77,8 @@ class Delivered:
         """Note a segment that arrived as it was first sent. Source: FLAG_ORIG_SACK_ACKED."""
         if self.orig_end < 0 or end < self.orig_end:
             self.orig_end = end
+
+    def overtaken(self, seq: int) -> None:
+        """Note a segment that SACK tells of after higher ones. Source: `reord` of struct tcp_sacktag_state."""
+        if self.overtaken_seq < 0 or seq < self.overtaken_seq:
+            self.overtaken_seq = seq

@@ -1,0 +1,72 @@
+"""What a sender makes of segments that overtake others: dialogues that were recorded on 6.18, a step a line."""
+
+from __future__ import annotations
+
+import pytest
+
+from netsim.stack.sockets.tcp.reno import CA_DISORDER, CA_OPEN, CA_RECOVERY
+from netsim.units import ms
+
+MSS = 1460
+
+
+@pytest.fixture
+def talk(make_net, script):
+    """Return a function: ten segments go out, and each step is (ack, SACK blocks) in segments, or how many more to
+    write; it returns (cwnd, reordering, how often seen) after each ACK and what was sent."""
+
+    def run(steps, *, sack=True):
+        net = make_net()
+        peer = script(net).answer(round_trip=ms(40), sack_permitted=sack)
+        sock = peer.sock
+        sock.nodelay = True
+        net.a.write(sock, bytes(10 * MSS))
+        peer.heard(ms(40))
+        told, sent = [], []
+        for step in steps:
+            if isinstance(step, int):
+                net.a.write(sock, bytes(step * MSS))
+                peer.heard(ms(10))
+                continue
+            ack, blocks = step
+            peer.say(".", 1, 1 + ack * MSS, sack=[(1 + left * MSS, 1 + right * MSS) for left, right in blocks])
+            sent += [(seq - 1) // MSS for _, seq, _, _ in peer.heard()]
+            told.append((sock.cc.cwnd, sock.rtx.rack.reordering, sock.rtx.rack.reord_seen))
+        return sock, told, sent
+
+    return run
+
+
+def test_what_one_ack_tells_of_together_did_not_overtake_itself(talk):
+    """Of a delayed ACK: the second segment and the fourth came. Three sacked are a loss at once, as ever.
+
+    Source: tcp_clean_rtx_queue(), `prior_fack`.
+    """
+    sock, told, sent = talk([(2, [(3, 4)]), (2, [(3, 5)]), (2, [(3, 6)])])
+    assert told == [(13, 3, 0), (13, 3, 0), (5, 3, 0)]
+    assert sent == [2]
+    assert sock.cc.state == CA_RECOVERY
+
+
+def test_an_original_that_fills_a_hole_is_reordering(talk):
+    sock, told, _ = talk([(0, [(1, 2)]), (0, [(1, 3)]), (2, [(2, 3)]), (3, [])])
+    assert told == [(10, 3, 0), (10, 3, 0), (11, 3, 1), (11, 3, 1)]
+    assert sock.cc.state == CA_OPEN
+
+
+def test_reordering_over_more_than_three_segments_lets_sacks_open_the_window(talk):
+    """Source: tcp_check_sack_reordering(), tcp_may_raise_cwnd()."""
+    steps = [(0, [(8, 9)]), (8, [(8, 9)]), (10, []), 20, (10, [(12, 13)]), (10, [(12, 14)]), (10, [(12, 16)])]
+    sock, told, _ = talk([*steps, (10, [(12, 20)])])
+    assert told == [(10, 3, 0), (18, 9, 1), (19, 9, 1), (20, 9, 1), (21, 9, 1), (23, 9, 1), (27, 9, 1)]
+    assert sock.cc.state == CA_DISORDER
+
+
+def test_blocks_are_taken_from_the_lowest_up(talk):
+    assert talk([(0, [(6, 7), (2, 3)])])[1] == [(10, 3, 0)]
+    assert talk([(0, [(6, 7)]), (0, [(2, 3), (6, 7)])])[1] == [(10, 3, 0), (11, 5, 1)]
+
+
+def test_more_duplicate_acks_than_segments_under_way_are_reordering_without_sack(talk):
+    """Source: tcp_check_reno_reordering()."""
+    assert talk([(8, []), (8, []), (8, []), (8, [])], sack=False)[1] == [(18, 3, 0), (18, 3, 0), (18, 2, 1), (18, 2, 2)]
