@@ -6,13 +6,18 @@ net/core/fib_rules.c (6.x); include/net/ip_fib.h.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from netsim.addr import parse_ip
+from netsim.stack.fib.credit import StockScheduler, SuspectScheduler
 from netsim.stack.fib.flow import FlowKey
+from netsim.stack.fib.route import Nexthop
 from netsim.stack.fib.rules import Rule, effective_mask
 from netsim.stack.fib.text import flag_words, kind_name, prefix_text, table_name
 from netsim.stack.requests import RuleSpec
+from netsim.trace.records import RouteEvent
 
 A, B = "wan0 via 10.0.1.1", "wan1 via 10.0.2.1"
 
@@ -236,3 +241,76 @@ def test_what_an_address_is(make_box, kernel, ip, kind):
     assert lookup.address_type(parse_ip(ip)) == expected
     eth1 = box.net.interfaces.named("eth1")
     assert lookup.address_type(parse_ip(ip), eth1) == (1 if ip.startswith(("10.", "127.")) else expected)
+
+
+@pytest.mark.parametrize(("kernel", "way"), [("linux-2.4", "lo local"), ("linux-2.2", "lo local"), ("linux-6", "eth0")])
+def test_old_kernels_ask_local_first_and_mainline_the_longer_prefix_while_both_are_one_trie(make_box, kernel, way):
+    """2.4 fib_lookup() walks the rules always; 6.x fib_lookup() does from the first change of a rule on."""
+    box = make_box(kernel)
+    box.device("eth0", "10.0.1.2/24")
+    box.sh("ip route add local 10.0.0.0/8 dev lo")
+    assert box.send("10.0.1.9") == way
+    box.sh("ip rule add prio 100 table 20")
+    assert box.send("10.0.1.9") == "lo local"
+
+
+@pytest.mark.parametrize("kernel", ["linux-6", "linux-2.4"])
+def test_what_comes_and_goes_by_command_is_told_as_rtnetlink_tells_it(make_box, kernel):
+    box = make_box(kernel, wants=frozenset({RouteEvent})).two_isps()
+    box.net.outbox.records.clear()
+    box.sh("""ip route add 10.5.0.0/16 via 10.0.1.1 dev wan0
+              ip route del 10.5.0.0/16""")
+    told = [(each.event, each.notified) for each in box.net.outbox.records if isinstance(each, RouteEvent)]
+    assert told == [("new", True), ("deleted", True)]
+
+
+class Flow:
+    """A question as a scheduler sees it."""
+
+    def __init__(self, oif=0, gw=0):
+        self.oif, self.gw = oif, gw
+
+
+def paths(*given):
+    """Make a result over a route of paths (ifindex, gateway, weight, flags)."""
+    nexthops = [
+        Nexthop(SimpleNamespace(ifindex=index, name=f"eth{index}"), gw, 253, weight, flags)
+        for index, gw, weight, flags in given
+    ]
+    return SimpleNamespace(info=SimpleNamespace(nexthops=nexthops, credit=0), index=7)
+
+
+@pytest.mark.parametrize(
+    ("given", "oif", "gw", "index"),
+    [
+        (((1, 5, 1, 1), (2, 6, 1, 1)), 0, 0, 7), (((1, 5, 1, 8), (2, 6, 1, 8)), 0, 0, 0),
+        (((1, 5, 1, 1), (2, 6, 1, 8)), 0, 0, 1),
+        (((1, 5, 1, 8), (2, 6, 1, 8)), 2, 0, 1), (((1, 5, 1, 8), (2, 6, 1, 8)), 0, 6, 1),
+        (((1, 5, 1, 8), (2, 6, 1, 8)), 3, 0, 7),
+        (((1, 5, 1, 8), (2, 6, 1, 8)), 1, 6, 7), (((1, 5, 1, 8), (2, 6, 1, 0)), 0, 0, 1),
+        (((1, 5, 1, 0), (2, 6, 1, 0)), 2, 0, 1),
+    ],
+)  # fmt: skip
+def test_the_patched_scheduler_falls_back_to_the_first_that_is_not_dead_and_fits(given, oif, gw, index):
+    """The patch: DEAD 1 and SUSPECT 8 are bad; as a last resort only DEAD counts, and the keys hold."""
+    result = paths(*given)
+    SuspectScheduler(leftover=True).select(result, Flow(oif, gw), 0, None)
+    assert result.index == index
+
+
+@pytest.mark.parametrize(
+    ("given", "oif", "picks"),
+    [
+        (((1, 5, 2, 0), (2, 6, 1, 0)), 0, [0, 0, 1, 0, 0, 1]), (((1, 5, 2, 1), (2, 6, 1, 0)), 0, [1, 1, 1]),
+        (((1, 5, 1, 8), (2, 6, 1, 0)), 0, [0, 1, 0, 1]), (((1, 5, 1, 1), (2, 6, 1, 1)), 0, [0, 0]),
+        (((1, 5, 1, 0), (2, 6, 1, 0)), 2, [7, 7]),
+    ],
+)  # fmt: skip
+def test_the_stock_scheduler_spends_credits_round_by_round_and_heeds_dead_alone(given, oif, picks):
+    """fib_select_multipath() of 2.4: bound lookups keep what they found; with nothing alive path 0 is left."""
+    result, seen = paths(*given), []
+    for _ in picks:
+        result.index = 7
+        StockScheduler().select(result, Flow(oif), 0, None)
+        seen.append(result.index)
+    assert seen == picks
