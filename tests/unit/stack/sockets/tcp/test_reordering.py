@@ -70,3 +70,33 @@ def test_blocks_are_taken_from_the_lowest_up(talk):
 def test_more_duplicate_acks_than_segments_under_way_are_reordering_without_sack(talk):
     """Source: tcp_check_reno_reordering()."""
     assert talk([(8, []), (8, []), (8, []), (8, [])], sack=False)[1] == [(18, 3, 0), (18, 3, 0), (18, 2, 1), (18, 2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "state", "counts", "reordering"),
+    [
+        ((2, 5), (1, [(2, 5)], True), CA_RECOVERY, (3, 1, 1, 7), (5, 1)),
+        ((2, 5), (1, [(2, 6)], False), CA_RECOVERY, (4, 5, 4, 4), (3, 0)),
+        ((1, 5), (6, [], True), CA_OPEN, (0, 0, 0, 12), (6, 1)),
+    ],
+    ids=["an original, others retransmitted", "a retransmission", "an original, nothing else under way"],
+)
+def test_what_fills_the_hole_of_a_recovery_is_told_by_its_stamp(
+    make_net, script, first, second, state, counts, reordering
+):
+    """`counts` are of sacked, lost and retransmitted segments, and cwnd. Source: tcp_try_undo_partial()."""
+    net = make_net()
+    peer = script(net, stamps=True).answer(round_trip=ms(40), sack_permitted=True)
+    sock, rtx, size = peer.sock, peer.sock.rtx, MSS - 12
+    sock.nodelay = True
+    net.a.write(sock, bytes(10 * size))
+    peer.heard()
+    stamp = peer.echo
+    for wait, (ack, blocks, original) in ((40, (0, [first], True)), (10 if second[2] else 40, second)):
+        net.run(net.now + ms(wait))
+        ends = [(1 + left * size, 1 + right * size) for left, right in blocks]
+        peer.say(".", 1, 1 + ack * size, sack=ends, tsecr=stamp if original else None)
+        peer.heard()
+    assert (rtx.sacked_out, rtx.lost_out, rtx.retrans_out, sock.cc.cwnd) == counts
+    assert (rtx.rack.reordering, rtx.rack.reord_seen) == reordering
+    assert sock.cc.state == state
