@@ -8,6 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 
+def printable(text: str) -> str:
+    """Return text with its control characters as escapes: a terminal obeys them, and strangers write them."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each in "\n\t" else repr(each)[1:-1] for each in text)
+
+
 class NetsimError(Exception):
     """The root of everything netsim raises on purpose."""
 
@@ -37,7 +44,7 @@ class Problem:
         text = f"{where}{path}{self.what}{hint}"
         if self.source:
             text += f"\n    {self.source}\n    {' ' * max(0, self.column - 1)}^"
-        return text
+        return printable(text)
 
 
 class ConfigError(NetsimError):

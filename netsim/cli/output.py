@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, TextIO
 
+from netsim.errors import printable
 from netsim.scenario.result import Result, Verdict
 from netsim.units import NS_PER_S, Ns
 
@@ -37,8 +38,8 @@ def rows(table: Sequence[Sequence[str]], out: TextIO | None = None) -> None:
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """Return a verdict as text: the line, and the sentence below it."""
     mark = "[ OK ]" if verdict.passed else "[FAIL]"
-    yield f"TEST: {verdict.name}".ljust(_WIDTH) + f" {mark}"
-    for line in verdict.why.splitlines():
+    yield printable(f"TEST: {verdict.name}".ljust(_WIDTH) + f" {mark}")
+    for line in printable(verdict.why).splitlines():
         yield f"      {line}"
 
 
@@ -79,7 +80,7 @@ def summary(result: Result) -> str:
         if result.wall_s
         else f"{result.packet_hops} packet hops"
     )
-    return f"{head} (seed {result.seed}, {result.duration_s:g} s of virtual time, {speed})"
+    return f"{printable(head)} (seed {result.seed}, {result.duration_s:g} s of virtual time, {speed})"
 
 
 class Bar:

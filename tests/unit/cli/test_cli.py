@@ -297,3 +297,18 @@ def test_a_topology_file_is_shown_and_not_run(cli):
     line, text, caret = err.splitlines()
     assert (code, out, text, caret) == (2, "", "    nodes:", "    ^")
     assert line.endswith(": a topology file, not a scenario (a scenario names it: topology: two-isps.yaml)")
+
+
+def test_a_terminal_is_never_told_what_to_do_by_a_file(cli, tmp_path):
+    """An escape sequence in a name would move the cursor over the verdicts, or worse."""
+    (tmp_path / "x.yaml").write_text(
+        f'{GOOD}name: "a\\e[2J"\nexpect: [{{name: "b\\e[31m", flow: w, lost: 9, delivered: 0}}]\n'
+    )
+    code, out, _ = cli("run", "x.yaml")
+    assert (code, "\x1b" in out) == (1, False)
+    assert "TEST: b\\x1b[31m" in out
+    assert "\na\\x1b[2J: " in out
+    (tmp_path / "x.yaml").write_text(f'{GOOD}"c\\e[5m": 1\n')
+    assert cli("run", "x.yaml")[::2] == (
+        2, 'x.yaml:4:1: c\\x1b[5m: unknown key "c\\x1b[5m"\n    "c\\e[5m": 1\n    ^\n'
+    )  # fmt: skip
