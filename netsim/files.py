@@ -20,6 +20,8 @@ LONGEST_OF_OURS = 1 << 30
 """The same of what netsim wrote itself: the result of a long run, the journal of many."""
 UNFINISHED = ".netsim-unfinished"
 """The folder, inside a run's, where its files grow; one that a killed run left is cleared by the next."""
+_LOCKLESS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What file systems without locks answer (some of networks): there two runs at once are the person's to avoid."""
 
 
 class Unreadable(ValueError):  # noqa: N818  # it says what the file is, as OSError's kinds do
@@ -112,6 +114,10 @@ class Staging:
             except BlockingIOError as error:
                 os.close(lock)
                 raise BlockingIOError(error.errno, "another run is writing there") from error
+            except OSError as error:
+                if error.errno not in _LOCKLESS:
+                    os.close(lock)
+                    raise
             if os.fstat(lock).st_nlink:
                 return lock
             os.close(lock)  # whoever had it was just through, and took the place away

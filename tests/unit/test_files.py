@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tracemalloc
@@ -134,6 +135,20 @@ def test_a_staging_place_that_the_one_before_takes_away_at_that_instant_is_made_
     (staging.path / "a").write_text("whole")
     staging.commit(last="a")
     assert (len(taken), there(tmp_path)) == (2, ["a"])
+
+
+@pytest.mark.parametrize(("code", "taken"), [(errno.ENOLCK, True), (errno.ENOSYS, True), (errno.EIO, False)])
+def test_a_file_system_without_locks_is_written_to_all_the_same(tmp_path, monkeypatch, code, taken):
+    def flock(lock, how):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    if taken:
+        Staging(tmp_path / "out").discard()
+        assert there(tmp_path) == []
+    else:
+        with pytest.raises(OSError, match="Input/output error"):
+            Staging(tmp_path / "out")
 
 
 def test_what_a_killed_run_left_is_cleared_and_a_link_in_its_place_is_not_followed(tmp_path):
