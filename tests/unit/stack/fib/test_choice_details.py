@@ -314,3 +314,27 @@ def test_the_stock_scheduler_spends_credits_round_by_round_and_heeds_dead_alone(
         StockScheduler().select(result, Flow(oif), 0, None)
         seen.append(result.index)
     assert seen == picks
+
+
+@pytest.mark.parametrize(("target", "way"), [(100, "eth0 via 10.0.1.9"), (200, "EACCES")])
+def test_a_goto_skips_to_its_target_and_is_passed_by_without_one(make_box, target, way):
+    """fib_rules_lookup(), FR_ACT_GOTO: an unresolved target is skipped."""
+    box = make_box("linux-6")
+    box.device("eth0", "10.0.1.2/24")
+    box.sh(f"""ip route add default via 10.0.1.9 table 20
+               ip rule add prio 10 goto {target}
+               ip rule add prio 50 prohibit
+               ip rule add prio 100 table 20""")
+    assert box.send() == way
+
+
+@pytest.mark.parametrize(("knob", "carrier", "way"), [(1, True, A), (1, False, "ENETUNREACH"), (0, False, A)])
+def test_only_a_lost_carrier_takes_a_path_out_and_only_where_it_counts(make_box, knob, carrier, way):
+    """fib_lookup_good_nhc(): RTNH_F_LINKDOWN with ignore_routes_with_linkdown; an onlink flag is none."""
+    box = make_box("linux-6").two_isps()
+    box.sh(f"""sysctl -w net.ipv4.conf.wan0.ignore_routes_with_linkdown={knob}
+               ip route add default via 10.0.1.1 dev wan0 onlink""")
+    if not carrier:
+        (path,) = box.net.fib.lookup.tables[254].leaf(0, 0)[0].info.nexthops
+        path.flags |= 16
+    assert box.send() == way
