@@ -12,9 +12,10 @@ import pytest
 
 from netsim.addr import parse_ip
 from netsim.stack.fib.credit import StockScheduler, SuspectScheduler
-from netsim.stack.fib.flow import FlowKey
-from netsim.stack.fib.route import Nexthop
+from netsim.stack.fib.flow import FlowKey, is_badclass, is_local_multicast
+from netsim.stack.fib.route import Lesson, Nexthop
 from netsim.stack.fib.rules import Rule, effective_mask
+from netsim.stack.fib.table import FibTable
 from netsim.stack.fib.text import flag_words, kind_name, prefix_text, table_name
 from netsim.stack.requests import RuleSpec
 from netsim.trace.records import RouteEvent
@@ -338,3 +339,26 @@ def test_only_a_lost_carrier_takes_a_path_out_and_only_where_it_counts(make_box,
         (path,) = box.net.fib.lookup.tables[254].leaf(0, 0)[0].info.nexthops
         path.flags |= 16
     assert box.send() == way
+
+
+def test_addresses_that_are_no_ordinary_ones():
+    """ipv4_is_local_multicast() 224.0.0.0/24; 2.4 BADCLASS(): 240.0.0.0/4 and up."""
+    assert [is_local_multicast(parse_ip(ip)) for ip in ("224.0.0.5", "224.0.1.5", "223.0.0.5", "10.0.0.1")] == [
+        True, False, False, False,
+    ]  # fmt: skip
+    assert [is_badclass(parse_ip(ip)) for ip in ("240.0.0.1", "255.255.255.255", "239.9.9.9")] == [True, True, False]
+
+
+def test_a_lesson_begins_with_nothing_learnt_and_a_table_counts_its_defaults():
+    """struct fib_nh_exception; tb_num_default."""
+    lesson = Lesson()
+    assert (lesson.gateway, lesson.mtu, lesson.mtu_locked, lesson.expires, lesson.stamp) == (0, 0, False, 0, 0)
+    table, made = FibTable(20, None), [object(), object(), object()]
+    for plen, alias in ((0, made[0]), (0, made[1]), (8, made[2])):
+        table.insert(plen, 0, 0, alias)
+    assert (table.defaults, table.lengths, table.shape, table.leaf(0, 0)) == (2, [8, 0], 2, [made[1], made[0]])
+    table.remove(0, 0, made[0])
+    table.remove(8, 0, made[2])
+    assert (table.defaults, table.lengths, table.shape) == (1, [0], 3)
+    table.remove(0, 0, made[1])
+    assert (table.defaults, table.lengths, table.shape, list(table.entries())) == (0, [], 4, [])
