@@ -90,6 +90,14 @@ def test_the_port_range_that_means_any_is_all_of_them():
     assert ANY_PORT == (0, 65535)
 
 
+def test_the_ports_of_masquerading_over_ipchains_are_those_of_2_2():
+    """ip_fw_compat_masq.c: 61000 to 61000 + 4096 - 1."""
+    from netsim.stack.netfilter.nat import MASQ_PORTS
+
+    assert (MASQ_PORTS.flags, MASQ_PORTS.min_ip, MASQ_PORTS.max_ip) == (2, 0, 0)
+    assert (MASQ_PORTS.min_proto, MASQ_PORTS.max_proto, MASQ_PORTS.base_proto) == (61000, 65095, 0)
+
+
 OLD_COLUMNS = ("NO", "ES", "SS", "SR", "FW", "TW", "CL", "CW", "LA", "LI")
 CONNTRACKS_24 = """
     SS ES SS SR SS SS SS SS SS LI | TW FW SS TW FW TW CL TW LA LI
