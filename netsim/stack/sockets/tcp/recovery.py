@@ -28,7 +28,7 @@ from netsim.stack.sockets.tcp.reno import (
 )
 from netsim.stack.sockets.tcp.sent import Delivered
 from netsim.stack.sockets.tcp.socket import TIMER_REORDER, TIMER_RETRANS, TcpSocket
-from netsim.units import Ns
+from netsim.units import NS_PER_MS, NS_PER_US, Ns
 
 REXMIT_NONE = 0
 REXMIT_LOST = 1
@@ -54,6 +54,12 @@ class Recovery:
         sack = sock.options.sack
         if not rtx.packets_out and rtx.sacked_out:
             rtx.sacked_out = 0
+        first = rtx.first()
+        if advanced and first is not None and first.sacked:
+            # The peer has dropped what it sacked: give it half a round trip. Mirrors tcp_check_sack_reneging().
+            delay = max((sock.rtt.srtt8_us >> 4) * NS_PER_US, 10 * NS_PER_MS)
+            self._ctx.output.arm(sock, TIMER_RETRANS, delay, now=now)
+            return REXMIT_NONE, True
         if cc.state == CA_OPEN:
             sock.retrans_at = -1
         elif sock.snd_una >= cc.high_seq:

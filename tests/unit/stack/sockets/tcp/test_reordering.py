@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netsim.stack.sockets.tcp.reno import CA_DISORDER, CA_OPEN, CA_RECOVERY
+from netsim.stack.sockets.tcp.reno import CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY
 from netsim.units import ms
 
 MSS = 1460
@@ -100,3 +100,24 @@ def test_what_fills_the_hole_of_a_recovery_is_told_by_its_stamp(
     assert (rtx.sacked_out, rtx.lost_out, rtx.retrans_out, sock.cc.cwnd) == counts
     assert (rtx.rack.reordering, rtx.rack.reord_seen) == reordering
     assert sock.cc.state == state
+
+
+@pytest.mark.parametrize("blocks", [[(3, 5)], []])
+def test_a_peer_that_forgets_what_it_sacked_is_given_half_a_round_trip(make_net, script, blocks):
+    """Recorded on 6.18: the whole flight counts as lost 25 ms later. Source: tcp_check_sack_reneging()."""
+    net = make_net()
+    peer = script(net).answer(round_trip=ms(40), sack_permitted=True)
+    sock = peer.sock
+    sock.nodelay = True
+    net.a.write(sock, bytes(10 * MSS))
+    peer.heard(ms(40))
+    peer.say(".", 1, 1, sack=[(1 + 2 * MSS, 1 + 5 * MSS)])
+    assert [(seq - 1) // MSS for _, seq, _, _ in peer.heard(ms(30))] == [0, 1]
+    peer.say(".", 1, 1 + 2 * MSS, sack=[(1 + left * MSS, 1 + right * MSS) for left, right in blocks])
+    assert (sock.cc.state, sock.cc.cwnd, sock.rtx.sacked_out, sock.rtx.lost_out) == (CA_RECOVERY, 7, 3, 0)
+    since = net.now
+    peer.heard(ms(19))
+    assert sock.cc.state == CA_RECOVERY
+    net.run(since + ms(28))
+    assert [(seen.seq - 1) // MSS for seen in net.log] == [2]
+    assert (sock.cc.state, sock.cc.cwnd, sock.rtx.sacked_out, sock.rtx.lost_out) == (CA_LOSS, 1, 0, 8)
