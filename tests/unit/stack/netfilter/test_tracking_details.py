@@ -174,3 +174,33 @@ def test_a_chain_is_walked_from_its_first_rule(kit, goto):
     assert out(kit, router, sec(1)) == "FORWARD"
     passed = router.receive(kit.tcp("192.168.0.3", 1, "203.0.113.10", 2, "S"), "lan0", sec(1))
     assert (passed == "FORWARD") is not goto
+
+
+def test_a_tuple_is_taken_by_another_living_flow_alone(kit, router):
+    """nf_conntrack_tuple_taken(): an expired one goes here and now, the asker and its twin do not count."""
+    table = router.nf.conntrack
+    out(kit, router, sec(1))
+    (first,) = table
+    stranger = Conntrack(CtTuple(9, 9, 9, 9, 17), first.tuple_reply)
+    assert table.taken(first.tuple_reply, stranger, sec(2))
+    assert not table.taken(first.tuple_reply, first, sec(2))
+    assert not table.taken(first.tuple_reply, Conntrack(first.tuple_orig, first.tuple_reply), sec(2))
+    assert not table.taken(stranger.tuple_orig, first, sec(2))
+    assert (table.taken(first.tuple_reply, stranger, sec(31) - 1), table.count) == (True, 1)
+    assert (table.taken(first.tuple_reply, stranger, sec(31)), table.count) == (False, 0)
+
+
+@pytest.mark.parametrize(("pressed", "left"), [(True, 94), (False, 95)])
+def test_a_scan_under_pressure_brings_the_table_below_95_of_100(kit, router, pressed, left):
+    """gc_worker(): nf_conntrack_max95 while early_drop is set, once."""
+    router.sysctl.conntrack.max = 100
+    for port in range(95):
+        out(kit, router, sec(1), 2000 + port)
+    evictor = router.nf._tracking._evictor
+    evictor._pressed = pressed
+    evictor._scan(sec(2))
+    assert router.nf.conntrack.count == left
+    evictor._scan(sec(3))
+    assert router.nf.conntrack.count == left
+    evictor._scan(sec(31))
+    assert router.nf.conntrack.count == 0
