@@ -328,7 +328,8 @@ class Sockets:
     def icmp_error(self, skb: Skb, icmp_type: int, code: int, info: int, inner: bytes, *, now: Ns) -> None:
         """Tell the sockets that may have sent `inner`: all raw ones of its protocol, and the one of its port or id.
 
-        They hear of it with recverr, or when connected and the error is fatal.
+        They hear of it with recverr, or when connected and the error is fatal. One that is bound to a device hears what
+        came in there: not what the box tells itself, on lo, of a neighbour that does not answer.
         Source: __udp4_lib_err(), ping_err(), raw_icmp_error(), tcp_v4_err().
         """
         errno, fatal = convert(icmp_type, code)
@@ -353,7 +354,8 @@ class Sockets:
             payload=inner[at + 8 :],
         )  # fmt: skip
         for sock in (*self._bound.get(key, ()), *self._raw.get(proto, ())):
-            if sock.sent(saddr, daddr) and (sock.recverr or (fatal and sock.peer)):
+            here = sock.dev is None or sock.dev is skb.dev
+            if here and sock.sent(saddr, daddr) and (sock.recverr or (fatal and sock.peer)):
                 if sock.queued_octets + (len(sock.errors) + 1) * skb.truesize > SOCKET_BUFFER:
                     continue  # sock_queue_err_skb(): errors share the receive buffer, and what has no room is lost
                 sock.errors.append(report)
