@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netsim.units import NS_PER_S, Ns
 
 CLOCK_REALTIME_COARSE = 5
 """The clock that stands still between ticks."""
+SAMPLES = 8
+"""How many ticks to wait for: any one may come late, where the machine runs somebody else meanwhile."""
 LEVEL_START = 63
 LEVEL_FACTOR = 8
 _JIFFIES = re.compile(r"^jiffies: (\d+)", re.MULTILINE)
@@ -29,6 +31,10 @@ class Ticks:
     tick: Ns
     count: int
     at: Ns
+
+    def since(self, origin: int) -> Ticks:
+        """Return where they stand when instant `origin` is called 0."""
+        return replace(self, at=self.at - origin)
 
     def number(self, t: Ns) -> int:
         """Return the number of the tick that an instant is in."""
@@ -45,18 +51,35 @@ class Ticks:
         return self.at + (bucket - self.count) * self.tick, grain
 
 
-def read_ticks(origin: int) -> Ticks | None:
-    """Read where the ticks stand, `origin` being instant 0 in CLOCK_REALTIME; None where the kernel does not tell."""
+def read_ticks() -> Ticks | None:
+    """Read where the ticks stand in CLOCK_REALTIME, in some ten of them; None where the kernel does not tell."""
     for _ in range(10):
         began = time.clock_gettime_ns(CLOCK_REALTIME_COARSE)
-        try:
-            text = Path("/proc/timer_list").read_text(encoding="ascii", errors="replace")
-        except OSError:
-            return None
-        found = _JIFFIES.search(text)
+        found = _JIFFIES.search(_timer_list())
         if found is None:
             return None
         if began == time.clock_gettime_ns(CLOCK_REALTIME_COARSE):  # no tick in between
             tick = round(time.clock_getres(CLOCK_REALTIME_COARSE) * NS_PER_S)
-            return Ticks(tick=tick, count=int(found.group(1)), at=began - origin)
+            behind = min(_moves_on() for _ in range(SAMPLES))
+            return Ticks(tick=tick, count=int(found.group(1)), at=began + behind)
     return None
+
+
+def _timer_list() -> str:
+    """Return the kernel's list of timers, "" where it is not ours to read."""
+    try:
+        return Path("/proc/timer_list").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+
+
+def _moves_on() -> Ns:
+    """Wait for the coarse clock to move on; return how long after the instant that it shows then that was.
+
+    It moves with the tick, and counts in steps of a tick from when the clock source began: up to a tick behind it.
+    Source: kernel/time/timekeeping.c, timekeeping_advance(): whole intervals are accumulated.
+    """
+    shown = time.clock_gettime_ns(CLOCK_REALTIME_COARSE)
+    while (now := time.clock_gettime_ns(CLOCK_REALTIME_COARSE)) == shown:
+        pass
+    return time.time_ns() - now

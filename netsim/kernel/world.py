@@ -128,8 +128,9 @@ class KernelWorld(World):
         """Let the clock run from now on, unless it does: until here it stood at 0, as it does for the emulator."""
         if not self._origin:
             self._settle()
+            ticks = read_ticks()
             self._origin = time.time_ns() - self.env.now
-            self.ticks = read_ticks(self._origin)
+            self.ticks = None if ticks is None else ticks.since(self._origin)
             for watcher in self.watchers.values():
                 watcher.begin()
 
