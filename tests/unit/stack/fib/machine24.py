@@ -112,8 +112,9 @@ class Machine:
         self.fib = Fib(**common)
         self.router = Router(fib=self.fib, **common)
         self.links = Links(
-            interfaces=self.interfaces, sysctl=self.sysctl, fib=self.fib, neigh=self.neighbours, nat=self.neighbours
-        )
+            interfaces=self.interfaces, sysctl=self.sysctl, timers=self.timers, fib=self.fib, neigh=self.neighbours,
+            nat=self.neighbours, linkwatch=chosen.linkwatch,
+        )  # fmt: skip
         self.reverse = self.router.cached.reverse
         self.sysctl.set("net.ipv4.ip_forward", "1")
         self.jiffies = 0
