@@ -7,6 +7,7 @@ Architecture section 7: "cost a packet-hop must stay flat from 10 to 100,000 rou
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 
@@ -53,11 +54,14 @@ def calls(action) -> int:
         nonlocal count
         count += event in ("call", "c_call")
 
+    gc.collect()
+    gc.disable()  # what it frees meanwhile may have a finaliser, which is a call as well
     sys.setprofile(profiler)
     try:
         action()
     finally:
         sys.setprofile(None)
+        gc.enable()
     return count
 
 
