@@ -25,6 +25,15 @@ STAND_INS = (
     "stack/ipv4/test_memory.py",  # replaces a method of FlowMemory
     "stack/netfilter/test_tables_traverse.py",  # its connection table only counts
     "stack/netfilter/test_targets_actions.py",  # so does its
+    "stack/fib/test_cache_collectors.py",  # routes without a device
+    "stack/fib/test_choice_details.py",  # devices and neighbours of a name and a state
+    "stack/fib/test_multipath_hash.py",  # likewise
+    "stack/neigh/test_collector.py",  # entries that only count, draws that are written down
+    "stack/neigh/test_machine_details.py",  # entries of the fields that are asked for
+    "stack/netfilter/test_helper_details.py",  # services of its own
+    "stack/netfilter/test_klog.py",  # none
+    "stack/netfilter/test_port_searches.py",  # tables in which ports are taken
+    "stack/netfilter/test_tracking_details.py",  # no services
 )
 """Tests that put something else in the place of a class: compiled code takes the class itself, and nothing else."""
 
