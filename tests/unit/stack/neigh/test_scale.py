@@ -79,8 +79,8 @@ def forward(box: Netns, sport: int) -> int:
 @pytest.mark.parametrize("kernel", ["linux-6", "linux-2.4", "linux-2.4-routes"])
 def test_ten_thousand_neighbours_do_not_slow_a_packet(kernel):
     small, big = (filled(kernel, count, NUD_PERMANENT) for count in (10, 10_000))
-    assert forward(big, 4000) == forward(small, 4000)
-    assert forward(big, 4001) == forward(small, 4001)
+    for sport in (4000, 4001):
+        assert forward(big, sport) <= forward(small, sport) + 20  # a walk over them would be thousands
 
 
 @pytest.mark.slow
