@@ -55,7 +55,7 @@ def calls(action) -> int:
         count += event in ("call", "c_call")
 
     gc.collect()
-    gc.disable()  # what it frees meanwhile may have a finaliser, which is a call as well
+    gc.disable()  # hypothesis listens to each collection, before and after: four calls that are not the packet's
     sys.setprofile(profiler)
     try:
         action()
@@ -79,8 +79,8 @@ def forward(box: Netns, sport: int) -> int:
 @pytest.mark.parametrize("kernel", ["linux-6", "linux-2.4", "linux-2.4-routes"])
 def test_ten_thousand_neighbours_do_not_slow_a_packet(kernel):
     small, big = (filled(kernel, count, NUD_PERMANENT) for count in (10, 10_000))
-    for sport in (4000, 4001):
-        assert forward(big, sport) <= forward(small, sport) + 20  # a walk over them would be thousands
+    assert forward(big, 4000) == forward(small, 4000)
+    assert forward(big, 4001) == forward(small, 4001)
 
 
 @pytest.mark.slow
