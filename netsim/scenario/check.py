@@ -58,8 +58,12 @@ class Context:
         given = self.tree.get("duration")
         if given is not None:
             return read(given, parse_instant)
-        meant = any(likeliest(key, ["duration"]) for key in self.tree.entries)
-        return None if meant else 60 * NS_PER_S
+        return None if self.misspelt("duration") else 60 * NS_PER_S
+
+    def misspelt(self, key: str) -> bool:
+        """Tell whether a key of the file's top is missing and another was likely meant for it: told there, and once."""
+        entries = self.tree.entries
+        return key not in entries and any(likeliest(other, [key]) for other in entries)
 
     def kernel(self, node: str) -> str | None:
         """Return the kernel a node runs, overrides counted; None if malformed."""
@@ -140,6 +144,8 @@ class Context:
             return None
         flows = mapping(self.tree.get("traffic")).entries
         if name not in flows:
+            if self.misspelt("traffic"):
+                return None
             self.say(value.mark, path, f'no flow "{name}"', did_you_mean(name, flows) if flows else "traffic: is empty")
             return None
         return name

@@ -64,6 +64,8 @@ def _after(ctx: Context, expect: Map, path: Path) -> Ns | None:
         return 0
     ids = {text_of(mapping(event).get("id")): event for event in sequence(ctx.tree.get("events"))}
     if wanted not in ids:
+        if ctx.misspelt("events"):
+            return None
         hint = did_you_mean(wanted, [each for each in ids if each]) or "events need an id: to be named here"
         ctx.say(after.mark, (*path, "after"), f'no event with the id "{wanted}"', hint)
         return None
